@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import {
   cidrContains,
@@ -66,6 +67,23 @@ describe('addresses', () => {
   ])('%j is refused', (text) => {
     expect(isIp(text)).toBe(false);
     expect(() => parseIp(text)).toThrow(TypeError);
+  });
+
+  it('agrees with inet_pton about texts of random mutations', () => {
+    let seed = 1;
+    const random = (n: number) => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed % n;
+    };
+    const bases = ['10.0.0.1', '255.255.255.255', '2001:db8::1', '::ffff:1.2.3.4', '1:2:3:4:5:6:7:8', '::'];
+    for (let i = 0; i < 20_000; i += 1) {
+      const text = [...bases[random(bases.length)]!];
+      for (let edits = random(4); edits >= 0; edits -= 1) {
+        text.splice(random(text.length + 1), random(2), '0123456789abcdef:::...'[random(22)]!);
+      }
+      const mutated = text.join('');
+      expect(isIp(mutated), mutated).toBe(isIP(mutated) !== 0);
+    }
   });
 
   it('what is no text is no address', () => {
