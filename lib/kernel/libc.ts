@@ -1,0 +1,140 @@
+/**
+ * The C library, called in-process (koffi). Only what the kernel layer needs, each call synchronous and
+ * raising a `KernelError` with the errno's name. Sources: the section-2 man pages of each call.
+ */
+import { constants } from 'node:os';
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+/** errno number → name ('ENOENT'), from Node's own table. */
+const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+
+export const ENOENT = constants.errno.ENOENT;
+export const EEXIST = constants.errno.EEXIST;
+export const EAGAIN = constants.errno.EAGAIN;
+export const EINTR = constants.errno.EINTR;
+export const ESRCH = constants.errno.ESRCH;
+export const EBUSY = constants.errno.EBUSY;
+export const ENODEV = constants.errno.ENODEV;
+export const ENOBUFS = constants.errno.ENOBUFS;
+export const EADDRNOTAVAIL = constants.errno.EADDRNOTAVAIL;
+
+/** A refused kernel request: what was asked, the errno, and the kernel's own words where it gave some. */
+export class KernelError extends Error {
+  readonly errno: number;
+  readonly code: string;
+  readonly operation: string;
+
+  constructor(operation: string, errno: number, words?: string) {
+    const code = ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+    super(words ? `${operation}: ${words} (${code})` : `${operation}: ${code}`);
+    this.name = 'KernelError';
+    this.operation = operation;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+type Native = (...args: (number | bigint | string | Buffer | null)[]) => number;
+
+const native = (signature: string): Native => libc.func(signature) as unknown as Native;
+
+const raw = {
+  setns: native('int setns(int fd, int nstype)'),
+  unshare: native('int unshare(int flags)'),
+  mount: native(
+    'int mount(const char *source, const char *target, const char *type, ulong flags, const void *data)',
+  ),
+  umount2: native('int umount2(const char *target, int flags)'),
+  open: native('int open(const char *path, int flags, int mode)'),
+  close: native('int close(int fd)'),
+  socket: native('int socket(int domain, int type, int protocol)'),
+  bind: native('int bind(int fd, const void *address, uint length)'),
+  listen: native('int listen(int fd, int backlog)'),
+  getsockname: native('int getsockname(int fd, void *address, _Inout_ uint *length)'),
+  setsockopt: native('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  send: native('long send(int fd, const void *data, ulong length, int flags)'),
+  sendto: native(
+    'long sendto(int fd, const void *data, ulong length, int flags, const void *address, uint addressLength)',
+  ),
+  recv: native('long recv(int fd, void *data, ulong length, int flags)'),
+  recvmsg: native('long recvmsg(int fd, void *message, int flags)'),
+  write: native('long write(int fd, const void *data, ulong length)'),
+  read: native('long read(int fd, void *data, ulong length)'),
+  epollCreate: native('int epoll_create1(int flags)'),
+  epollCtl: native('int epoll_ctl(int epfd, int op, int fd, void *event)'),
+  eventfd: native('int eventfd(uint initial, int flags)'),
+  syscall: native('long syscall(long number, long a, long b)'),
+};
+
+const epollWait = libc.func('int epoll_wait(int epfd, void *events, int maxevents, int timeout)');
+
+/** Run one native call; a result of -1 becomes a KernelError. */
+function checked(operation: string, result: number): number {
+  if (result < 0) throw new KernelError(operation, koffi.errno());
+  return result;
+}
+
+const O_RDONLY = 0;
+const O_CLOEXEC = 0o2000000;
+const SOCK_CLOEXEC = 0o2000000;
+export const SOCK_NONBLOCK = 0o4000;
+
+export const CLONE_NEWNET = 0x40000000;
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_SHARED = 1 << 20;
+export const MNT_DETACH = 2;
+
+export const open = (path: string, flags = O_RDONLY): number =>
+  checked(`open ${path}`, raw.open(path, flags | O_CLOEXEC, 0));
+export const close = (fd: number): void => void raw.close(fd);
+export const setns = (fd: number, type: number): void => void checked('setns', raw.setns(fd, type));
+export const unshare = (flags: number): void => void checked('unshare', raw.unshare(flags));
+export const mount = (source: string, target: string, type: string, flags: number): void =>
+  void checked(`mount ${source} on ${target}`, raw.mount(source, target, type, flags, null));
+export const umount = (target: string, flags: number): void =>
+  void checked(`umount ${target}`, raw.umount2(target, flags));
+export const socket = (domain: number, type: number, protocol: number): number =>
+  checked('socket', raw.socket(domain, type | SOCK_CLOEXEC, protocol));
+export const bind = (fd: number, address: Buffer, what = 'bind'): void =>
+  void checked(what, raw.bind(fd, address, address.length));
+export const listen = (fd: number, backlog: number): void => void checked('listen', raw.listen(fd, backlog));
+export const setsockopt = (fd: number, level: number, name: number, value: Buffer): void =>
+  void checked(`setsockopt ${level}/${name}`, raw.setsockopt(fd, level, name, value, value.length));
+export const send = (fd: number, data: Buffer): number => checked('send', raw.send(fd, data, data.length, 0));
+export const sendto = (fd: number, data: Buffer, address: Buffer, what = 'sendto'): number =>
+  checked(what, raw.sendto(fd, data, data.length, 0, address, address.length));
+/** Returns the number of bytes, or -errno (so that EAGAIN and EINTR cost no exception). */
+export const recv = (fd: number, into: Buffer, flags: number): number => {
+  const length = raw.recv(fd, into, into.length, flags);
+  return length < 0 ? -koffi.errno() : length;
+};
+/** As `recv`, with a hand-made `struct msghdr`. */
+export const recvmsg = (fd: number, message: Buffer, flags: number): number => {
+  const length = raw.recvmsg(fd, message, flags);
+  return length < 0 ? -koffi.errno() : length;
+};
+export const epollCreate = (): number => checked('epoll_create1', raw.epollCreate(0o2000000));
+export const epollCtl = (epfd: number, op: number, fd: number, event: Buffer): void =>
+  void checked('epoll_ctl', raw.epollCtl(epfd, op, fd, event));
+export const eventfd = (): number => checked('eventfd', raw.eventfd(0, 0o2004000));
+export const write = (fd: number, data: Buffer): number => checked('write', raw.write(fd, data, data.length));
+
+/** Wait for epoll events on a thread of the pool; resolves to their number. */
+export const epollWaitAsync = (epfd: number, events: Buffer, capacity: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    epollWait.async(epfd, events, capacity, -1, (error: Error | null, count: number) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+
+const SYS_PIDFD_OPEN = 434;
+/** pidfd_open(2): a descriptor that becomes readable when the process ends. */
+export const pidfdOpen = (pid: number): number =>
+  checked(`pidfd_open ${pid}`, raw.syscall(SYS_PIDFD_OPEN, pid, 0));
+
+/** Where a Buffer's bytes are, for pointers inside hand-made C structures. The Buffer must stay alive. */
+export const addressOf = (buffer: Buffer): bigint => koffi.address(buffer) as bigint;
