@@ -1,0 +1,23 @@
+import type { Router } from '../../../lib/model/router.ts';
+import type { RowGroup } from '../../../lib/namespace/rows.ts';
+import type { L3Options } from '../options.ts';
+import { floatingIps } from './floating-ips.ts';
+import { gateway, gatewayDevice } from './gateway.ts';
+import { namespace, routerNamespace } from './namespace.ts';
+import { internalPorts } from './ports.ts';
+import { routes } from './routes.ts';
+import { ruleset } from './ruleset.ts';
+
+/** A router that is whole on this host: everything in one `qrouter-` namespace. */
+export function centralizedRouter(router: Router, options: L3Options): RowGroup[] {
+  const ns = routerNamespace(router.id);
+  const port = router.gw_port;
+  return [
+    namespace(ns),
+    ...internalPorts(router, ns),
+    ...(port ? [gateway(port, ns, options)] : []),
+    ruleset(router, ns, options),
+    ...(port ? floatingIps(router, ns, gatewayDevice(port)) : []),
+    routes(router, ns, options),
+  ];
+}

@@ -1,0 +1,37 @@
+import { parseIp } from '../../../lib/model/ip.ts';
+import type { RouterPort } from '../../../lib/model/port.ts';
+import type { Router } from '../../../lib/model/router.ts';
+import { type AddressRow, address, type RowGroup } from '../../../lib/namespace/rows.ts';
+import { deviceName, plugBridge } from '../../../lib/wiring/bridge.ts';
+import { byObject } from './memo.ts';
+
+/** The kernel's own default; used for a port whose payload has no MTU. */
+const DEFAULT_MTU = 1500;
+
+export const portMtu = (port: RouterPort): number => port.mtu ?? DEFAULT_MTU;
+
+/** Ports of the router whose payload lacks the network's MTU: worth a warning, as 1500 is a guess. */
+export const portsWithoutMtu = (router: Router): RouterPort[] =>
+  [...router._interfaces, ...(router.gw_port ? [router.gw_port] : [])].filter((port) => port.mtu == null);
+
+/** The fixed addresses of a port on its device, announced once added. */
+export const portAddresses = (
+  port: RouterPort,
+  where: { readonly ns: string; readonly dev: string; readonly flushConntrack?: boolean },
+): AddressRow[] =>
+  port.fixed_ips.map(({ ip_address, prefixlen: prefix }) => {
+    const { family, text: ip } = parseIp(ip_address);
+    return address({ ...where, ip, prefix, family, broadcast: family === 4, announce: true });
+  });
+
+const internalPort = byObject((port: RouterPort, ns: string): RowGroup => {
+  const device = deviceName('qr-', port.id);
+  return [
+    ...plugBridge({ ns, device, port, mtu: portMtu(port) }),
+    ...portAddresses(port, { ns, dev: device }),
+  ];
+});
+
+/** One group per internal port that is administratively up; a port that is not has no device at all. */
+export const internalPorts = (router: Router, ns: string): RowGroup[] =>
+  router._interfaces.filter((port) => port.admin_state_up).map((port) => internalPort(port, ns, ns));
