@@ -282,6 +282,21 @@ export class NetlinkSocket {
     throw new libc.KernelError(what, libc.EINTR, 'the table keeps changing while it is read');
   }
 
+  /** Ask for one object: `take` gets the answer. Refused: nothing is taken and the refusal returned. */
+  ask(request: Buffer, take: (message: Message) => void): Refusal | undefined {
+    const sequence = this.sequence++;
+    request.writeUInt16LE(request.readUInt16LE(6) | NLM_F_ACK, 6);
+    request.writeUInt32LE(sequence, 8);
+    libc.send(this.fd, request);
+    for (;;) {
+      for (const message of messages(this.receive())) {
+        if (message.sequence !== sequence) continue;
+        if (message.type === NLMSG_ERROR) return refusalOf(message);
+        take(message);
+      }
+    }
+  }
+
   private dumpOnce(request: Buffer, take: (message: Message) => void, what: string): boolean {
     const sequence = this.sequence++;
     request.writeUInt32LE(sequence, 8);

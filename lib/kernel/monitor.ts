@@ -1,0 +1,237 @@
+/**
+ * Telling when something changed: one rtnetlink and one nftables socket in the host's namespace hear
+ * every namespace that has an id here (NETLINK_LISTEN_ALL_NSID), and a pidfd tells the end of a process. One
+ * thread waits in epoll for all of them: nothing is polled, and a thousand namespaces cost two sockets.
+ * Sources: netlink(7), epoll(7), pidfd_open(2), ip-netns(8) "netnsid".
+ */
+import fs from 'node:fs';
+import * as libc from './libc.ts';
+import {
+  attributes,
+  MessageWriter,
+  messages,
+  NETLINK_NETFILTER,
+  NETLINK_ROUTE,
+  NetlinkSocket,
+} from './netlink.ts';
+import { NETNS_DIRECTORY, withNamespaceFd } from './netns.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOL_SOCKET = 1;
+const SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_LISTEN_ALL_NSID = 8;
+/** link, IPv4/IPv6 address, route and rule (enum rtnetlink_groups) */
+const ROUTE_GROUPS = [1, 5, 7, 8, 9, 11, 19];
+const NFT_GROUPS = [7];
+const RTM_NEWNSID = 88;
+const RTM_GETNSID = 90;
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
+const RECEIVE_BUFFER_BYTES = 16 * 1024 * 1024;
+const EPOLLIN = 1;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value >>> 0);
+  return bytes;
+};
+
+/** The id by which the host's namespace knows another one; assigned if it has none yet. */
+function namespaceId(socket: NetlinkSocket, name: string): number {
+  return withNamespaceFd(name, (fd) => {
+    const ask = (): number => {
+      let id = -1;
+      const request = new MessageWriter(RTM_GETNSID, 0).fixed([0, 0, 0, 0]).u32(NETNSA_FD, fd).finish();
+      socket.ask(request, ({ payload }) => {
+        id = attributes(payload, 4).get(NETNSA_NSID)?.readInt32LE(0) ?? -1;
+      });
+      return id;
+    };
+    const known = ask();
+    if (known >= 0) return known;
+    const writer = new MessageWriter(RTM_NEWNSID, 0).fixed([0, 0, 0, 0]).u32(NETNSA_FD, fd);
+    socket.transact([writer.bytes(NETNSA_NSID, u32(-1)).finish()]);
+    return ask();
+  });
+}
+
+/** A socket that only listens, with the control buffer that names the sender's namespace. */
+class EventSocket {
+  readonly fd: number;
+  private readonly data = Buffer.alloc(128 * 1024);
+  private readonly control = Buffer.alloc(64);
+  private readonly vector = Buffer.alloc(16);
+  private readonly header = Buffer.alloc(56);
+
+  constructor(protocol: number, groups: readonly number[]) {
+    this.fd = libc.socket(AF_NETLINK, SOCK_RAW | libc.SOCK_NONBLOCK, protocol);
+    libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, u32(1));
+    libc.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, u32(RECEIVE_BUFFER_BYTES));
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    libc.bind(this.fd, address);
+    for (const group of groups) libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group));
+    // struct iovec and struct msghdr of a 64-bit system; the buffers live as long as this object.
+    this.vector.writeBigUInt64LE(libc.addressOf(this.data), 0);
+    this.vector.writeBigUInt64LE(BigInt(this.data.length), 8);
+    this.header.writeBigUInt64LE(libc.addressOf(this.vector), 16);
+    this.header.writeBigUInt64LE(1n, 24);
+    this.header.writeBigUInt64LE(libc.addressOf(this.control), 32);
+  }
+
+  /** Read all that waits. `id` is the sender's namespace id, undefined for the host's own. */
+  drain(take: (id: number | undefined, data: Buffer) => void, overflow: () => void): void {
+    for (;;) {
+      this.header.writeBigUInt64LE(BigInt(this.control.length), 40);
+      const length = libc.recvmsg(this.fd, this.header, 0);
+      if (length === -libc.EAGAIN) return;
+      if (length === -libc.ENOBUFS) overflow();
+      else if (length > 0) take(this.senderId(), this.data.subarray(0, length));
+      else if (length !== -libc.EINTR) return;
+    }
+  }
+
+  private senderId(): number | undefined {
+    const length = Number(this.header.readBigUInt64LE(40));
+    if (length < 20) return undefined;
+    const [level, type] = [this.control.readInt32LE(8), this.control.readInt32LE(12)];
+    return level === SOL_NETLINK && type === NETLINK_LISTEN_ALL_NSID
+      ? this.control.readInt32LE(16)
+      : undefined;
+  }
+}
+
+export interface MonitorEvents {
+  /** something in this namespace was changed, not by this process */
+  changed(ns: string): void;
+  /** a namespace's name came or went (undefined: something did) */
+  namespaces(): void;
+  /** events were lost: look at everything */
+  overflow(): void;
+}
+
+/** Watches namespaces and processes. `close` must be called for the process to end by itself. */
+export class Monitor {
+  private readonly epoll = libc.epollCreate();
+  private readonly wake = libc.eventfd();
+  private readonly sockets = [
+    new EventSocket(NETLINK_ROUTE, ROUTE_GROUPS),
+    new EventSocket(NETLINK_NETFILTER, NFT_GROUPS),
+  ];
+  private readonly names = new Map<number, string>();
+  private readonly ids = new Map<string, number>();
+  private readonly processes = new Map<number, () => void>();
+  private readonly events: MonitorEvents;
+  private directory: fs.FSWatcher | undefined;
+  private closed = false;
+  private readonly onExit = (): void => this.interrupt();
+
+  constructor(events: MonitorEvents) {
+    this.events = events;
+    for (const fd of [this.wake, ...this.sockets.map((socket) => socket.fd)]) this.add(fd);
+    fs.mkdirSync(NETNS_DIRECTORY, { recursive: true });
+    this.directory = fs.watch(NETNS_DIRECTORY, () => this.events.namespaces());
+    // The waiting thread would keep a process that calls exit() from ending.
+    process.once('exit', this.onExit);
+    void this.loop();
+  }
+
+  /** Hear of changes in this namespace from now on ('' for the host's own). */
+  watch(name: string): void {
+    if (name === '' || this.ids.has(name)) return;
+    using socket = new NetlinkSocket(NETLINK_ROUTE, '');
+    const id = namespaceId(socket, name);
+    this.ids.set(name, id);
+    this.names.set(id, name);
+  }
+
+  unwatch(name: string): void {
+    const id = this.ids.get(name);
+    this.ids.delete(name);
+    if (id !== undefined && this.names.get(id) === name) this.names.delete(id);
+  }
+
+  /** Call `ended` once when the process ends (at once if it is gone). Returns how to stop watching. */
+  watchProcess(pid: number, ended: () => void): () => void {
+    let fd: number;
+    try {
+      fd = libc.pidfdOpen(pid);
+    } catch {
+      queueMicrotask(ended);
+      return () => undefined;
+    }
+    const stop = (): void => {
+      if (!this.processes.delete(fd)) return;
+      this.control(EPOLL_CTL_DEL, fd);
+      libc.close(fd);
+    };
+    this.processes.set(fd, () => {
+      stop();
+      ended();
+    });
+    this.add(fd);
+    return stop;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.directory?.close();
+    process.removeListener('exit', this.onExit);
+    this.interrupt();
+  }
+
+  private interrupt(): void {
+    const token = Buffer.alloc(8);
+    token[0] = 1;
+    libc.write(this.wake, token);
+  }
+
+  private control(operation: number, fd: number): void {
+    const event = Buffer.alloc(12); // packed struct epoll_event of x86-64
+    event.writeUInt32LE(EPOLLIN, 0);
+    event.writeInt32LE(fd, 4);
+    libc.epollCtl(this.epoll, operation, fd, event);
+  }
+
+  private add(fd: number): void {
+    this.control(EPOLL_CTL_ADD, fd);
+  }
+
+  private async loop(): Promise<void> {
+    const ready = Buffer.alloc(12 * 64);
+    while (!this.closed) {
+      const count = await libc.epollWaitAsync(this.epoll, ready, 64);
+      if (this.closed) break;
+      for (let i = 0; i < count; i++) this.handle(ready.readInt32LE(i * 12 + 4));
+    }
+    for (const fd of [...this.processes.keys(), ...this.sockets.map((s) => s.fd), this.wake, this.epoll])
+      libc.close(fd);
+  }
+
+  private handle(fd: number): void {
+    const ended = this.processes.get(fd);
+    if (ended) return ended();
+    const socket = this.sockets.find((candidate) => candidate.fd === fd);
+    socket?.drain(
+      (id, data) => this.heard(id, data),
+      () => this.events.overflow(),
+    );
+  }
+
+  /** One datagram. What this process did itself carries its pid as port id and is no news. */
+  private heard(id: number | undefined, data: Buffer): void {
+    const name = id === undefined ? '' : this.names.get(id);
+    if (name === undefined) return;
+    for (const message of messages(data)) {
+      if (message.port === process.pid) continue;
+      this.events.changed(name);
+      return;
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Rulesets through libnftables, in-process. A context's netlink socket belongs to the namespace it was
+ * made in, so a context lives for one call. Source: libnftables(3).
+ */
+import koffi from 'koffi';
+import { counters } from './counters.ts';
+import { inNamespace } from './netns.ts';
+
+const library = koffi.load('libnftables.so.1');
+const contextNew = library.func('void *nft_ctx_new(uint32_t flags)');
+const contextFree = library.func('void nft_ctx_free(void *ctx)');
+const bufferOutput = library.func('int nft_ctx_buffer_output(void *ctx)');
+const bufferError = library.func('int nft_ctx_buffer_error(void *ctx)');
+const run = library.func('int nft_run_cmd_from_buffer(void *ctx, const char *text)');
+const output = library.func('const char *nft_ctx_get_output_buffer(void *ctx)');
+const errors = library.func('const char *nft_ctx_get_error_buffer(void *ctx)');
+
+/** A refused ruleset, with nft's own explanation (which points at the line). */
+export class NftablesError extends Error {
+  constructor(words: string) {
+    super(`nft: ${words.trim()}`);
+    this.name = 'NftablesError';
+  }
+}
+
+function runIn(ns: string, text: string): string {
+  return inNamespace(ns, () => {
+    const context: unknown = contextNew(0);
+    try {
+      bufferOutput(context);
+      bufferError(context);
+      if (run(context, text) !== 0) throw new NftablesError(errors(context) as string);
+      return output(context) as string;
+    } finally {
+      contextFree(context);
+    }
+  });
+}
+
+/** Load commands as one transaction: all of it or nothing. @throws NftablesError */
+export function loadRuleset(ns: string, text: string): void {
+  counters.writes += 1;
+  runIn(ns, text);
+}
+
+/** What `nft <command>` prints inside the namespace, for people. */
+export const nft = (ns: string, command: string): string => runIn(ns, command);

@@ -1,0 +1,114 @@
+/**
+ * Long-lived processes in namespaces: start, recognise again, signal, notice their end.
+ * A pid alone lies (it is reused); identity is pid + start time + arguments + namespace.
+ */
+import fs from 'node:fs';
+import { execa } from 'execa';
+import { counters } from './counters.ts';
+import { inNamespace } from './netns.ts';
+
+export interface ProcessState {
+  readonly pid: number;
+  readonly argv: readonly string[];
+  /** clock ticks since boot, field 22 of proc(5)'s stat */
+  readonly startTime: string;
+  /** inode of its network namespace */
+  readonly netns: number;
+}
+
+/** What runs under this pid now; undefined if nothing, or a zombie. */
+export function readProcess(pid: number): ProcessState | undefined {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    const argv = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    return { pid, argv, startTime: fields[19]!, netns: fs.statSync(`/proc/${pid}/ns/net`).ino };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The pid in a pid file; undefined if there is none or it is nonsense. */
+export function readPidFile(path: string): number | undefined {
+  try {
+    const pid = Number.parseInt(fs.readFileSync(path, 'utf8'), 10);
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Exit {
+  readonly ok: boolean;
+  /** what went wrong, with the end of its standard error */
+  readonly words: string;
+}
+
+/**
+ * Run a program that ends by itself (or forks itself into the background) inside the namespace. The child
+ * is born in the namespace the thread is in, so spawning is synchronous and only waiting is not.
+ */
+export function runIn(ns: string, argv: readonly string[], timeoutMs = 30_000): Promise<Exit> {
+  const [program, ...args] = argv;
+  counters.forks += 1;
+  const { done } = inNamespace(ns, () => ({
+    done: execa(program!, args, {
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'pipe',
+      reject: false,
+      timeout: timeoutMs,
+      cleanup: false,
+      env: { LC_ALL: 'C' },
+      // A daemon that keeps the inherited pipe open must not make its starter wait for ever.
+      maxBuffer: 16_384,
+    }),
+  }));
+  return new Promise((resolve) => {
+    done.on('exit', (code, signal) => {
+      done.stderr?.once('end', () => undefined);
+      setImmediate(() => done.stderr?.destroy());
+      if (code === 0) resolve({ ok: true, words: '' });
+    });
+    void done.then((result) => {
+      const words = String(result.stderr ?? '').trim() || result.shortMessage || 'failed';
+      resolve({ ok: result.exitCode === 0, words });
+    });
+  });
+}
+
+/** Start a program that stays in the foreground, detached from us. Returns its pid. */
+export function startIn(ns: string, argv: readonly string[]): number {
+  const [program, ...args] = argv;
+  counters.forks += 1;
+  const { child } = inNamespace(ns, () => ({
+    child: execa(program!, args, { stdio: 'ignore', detached: true, cleanup: false, reject: false }),
+  }));
+  child.unref();
+  if (child.pid === undefined) throw new Error(`cannot start ${program}`);
+  return child.pid;
+}
+
+/** Send a signal; false if the process is gone. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** SIGTERM, wait, SIGKILL; resolves once that very process (start time) is gone. */
+export async function stopProcess(state: ProcessState, graceMs = 5_000): Promise<void> {
+  const alive = (): boolean => readProcess(state.pid)?.startTime === state.startTime;
+  if (!alive()) return;
+  signal(state.pid, 'SIGTERM');
+  for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);
+  if (!alive()) return;
+  signal(state.pid, 'SIGKILL');
+  for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);
+}
