@@ -34,6 +34,8 @@ const RECEIVE_BUFFER_BYTES = 16 * 1024 * 1024;
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
+/** struct epoll_event is packed on x86-64 and nowhere else. */
+const EPOLL_EVENT = process.arch === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -193,9 +195,9 @@ export class Monitor {
   }
 
   private control(operation: number, fd: number): void {
-    const event = Buffer.alloc(12); // packed struct epoll_event of x86-64
+    const event = Buffer.alloc(EPOLL_EVENT.size);
     event.writeUInt32LE(EPOLLIN, 0);
-    event.writeInt32LE(fd, 4);
+    event.writeInt32LE(fd, EPOLL_EVENT.data);
     libc.epollCtl(this.epoll, operation, fd, event);
   }
 
@@ -204,11 +206,11 @@ export class Monitor {
   }
 
   private async loop(): Promise<void> {
-    const ready = Buffer.alloc(12 * 64);
+    const ready = Buffer.alloc(EPOLL_EVENT.size * 64);
     while (!this.closed) {
       const count = await libc.epollWaitAsync(this.epoll, ready, 64);
       if (this.closed) break;
-      for (let i = 0; i < count; i++) this.handle(ready.readInt32LE(i * 12 + 4));
+      for (let i = 0; i < count; i++) this.handle(ready.readInt32LE(i * EPOLL_EVENT.size + EPOLL_EVENT.data));
     }
     for (const fd of [...this.processes.keys(), ...this.sockets.map((s) => s.fd), this.wake, this.epoll])
       libc.close(fd);
@@ -216,7 +218,10 @@ export class Monitor {
 
   private handle(fd: number): void {
     const ended = this.processes.get(fd);
-    if (ended) return ended();
+    if (ended) {
+      ended();
+      return;
+    }
     const socket = this.sockets.find((candidate) => candidate.fd === fd);
     socket?.drain(
       (id, data) => this.heard(id, data),

@@ -121,7 +121,7 @@ function readChains(socket: NetlinkSocket, family: NftFamily, table: string): Nf
   });
 }
 
-const valueOf = (data: Buffer | undefined): string | undefined => {
+const addressIn = (data: Buffer | undefined): string | undefined => {
   const bytes = data && attributes(data).get(DATA_VALUE);
   return bytes && (bytes.length === 4 || bytes.length === 16 ? ipText(bytes) : bytes.toString('hex'));
 };
@@ -136,8 +136,8 @@ function readElements(socket: NetlinkSocket, family: NftFamily, table: string, s
     ({ payload }) => {
       for (const { value } of attributeList(attributes(payload, 4).get(ELEMENTS.list) ?? Buffer.alloc(0))) {
         const element = attributes(value);
-        const key = valueOf(element.get(ELEMENT.key));
-        if (key !== undefined) elements.set(key, valueOf(element.get(ELEMENT.data)));
+        const key = addressIn(element.get(ELEMENT.key));
+        if (key !== undefined) elements.set(key, addressIn(element.get(ELEMENT.data)));
       }
     },
     () => elements.clear(),

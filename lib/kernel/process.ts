@@ -29,6 +29,8 @@ export function readProcess(pid: number): ProcessState | undefined {
   }
 }
 
+const STDERR_KEPT = 4_000;
+
 /** The pid in a pid file; undefined if there is none or it is nonsense. */
 export function readPidFile(path: string): number | undefined {
   try {
@@ -52,29 +54,31 @@ export interface Exit {
 export function runIn(ns: string, argv: readonly string[], timeoutMs = 30_000): Promise<Exit> {
   const [program, ...args] = argv;
   counters.forks += 1;
-  const { done } = inNamespace(ns, () => ({
-    done: execa(program!, args, {
+  const { child } = inNamespace(ns, () => ({
+    child: execa(program!, args, {
       stdin: 'ignore',
       stdout: 'ignore',
       stderr: 'pipe',
+      buffer: false,
       reject: false,
-      timeout: timeoutMs,
       cleanup: false,
+      timeout: timeoutMs,
       env: { LC_ALL: 'C' },
-      // A daemon that keeps the inherited pipe open must not make its starter wait for ever.
-      maxBuffer: 16_384,
     }),
   }));
+  let words = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    words = (words + chunk.toString()).slice(-STDERR_KEPT);
+  });
   return new Promise((resolve) => {
-    done.on('exit', (code, signal) => {
-      done.stderr?.once('end', () => undefined);
-      setImmediate(() => done.stderr?.destroy());
-      if (code === 0) resolve({ ok: true, words: '' });
+    // 'exit' and not 'close': a daemon that inherited the pipe keeps it open long after its starter is gone.
+    child.once('exit', (code: number | null) => {
+      resolve({ ok: code === 0, words: words.trim() || `${program} exited with ${code}` });
+      child.stderr.destroy();
     });
-    void done.then((result) => {
-      const words = String(result.stderr ?? '').trim() || result.shortMessage || 'failed';
-      resolve({ ok: result.exitCode === 0, words });
-    });
+    void child.then((result) =>
+      resolve({ ok: result.exitCode === 0, words: words.trim() || (result.shortMessage ?? '') }),
+    );
   });
 }
 
