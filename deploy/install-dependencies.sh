@@ -82,13 +82,13 @@ fi
 
 # A package's maintainer script may start what it brings. Debian's own switch against that is policy-rc.d; an
 # existing one is the administrator's and stays.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+if [ ! -e "$policy" ]; then
     # shellcheck disable=SC2016
-    trap '$as_root rm -f $policy' EXIT
+    trap '$as_root rm -f "$policy"' EXIT
     trap 'exit 1' HUP INT TERM
-    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
-    $as_root chmod 755 $policy
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
 fi
 
 apt() {
