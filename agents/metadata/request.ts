@@ -27,7 +27,7 @@ export function checkedMethod(method: string | undefined): string {
  * @throws Refusal 400
  */
 export function originForm(target: string | undefined): string {
-  if (target !== undefined && /^[\x21-\x7e\x80-\xff]+$/.test(target)) {
+  if (target !== undefined && /^[\x21-\x7e]+$/.test(target)) {
     if (target.startsWith('/')) return target;
     const host = /^https?:\/\/[^/?#]+/i.exec(target);
     if (host) {
