@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Tree } from './imports.ts';
 
@@ -10,7 +10,7 @@ export function readSources(
   folders: readonly string[] = ['agents', 'lib', 'test', 'templates', 'deploy', '.ci'],
 ): Tree {
   const tree = new Map<string, string>();
-  for (const folder of folders) {
+  for (const folder of folders.filter((name) => existsSync(join(root, name)))) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       const path = relative(root, join(entry.parentPath, entry.name));
       if (!entry.isFile() || !TEXT.test(`/${path}`) || /\/(fixtures|golden)\//.test(path)) continue;
