@@ -4,7 +4,7 @@ import { type Backoff, createQueue, PRIORITY } from '../../lib/namespace/queue.t
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import { portsWithoutMtu } from './compile/ports.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
-import { brokenBy, failedRows, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
+import { brokenBy, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
 import type { L3Options } from './options.ts';
 import { isOutdated, mergeTasks, type RouterTask } from './router-task.ts';
 
@@ -188,21 +188,23 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
       await report(id, router, () => true);
       throw error;
     });
-    const failed = failedRows(groups, new Set(failures.map(({ key }) => key)));
-    await report(id, router, brokenBy(failed, router));
-    const tolerated = new Set(
-      groups
-        .flat()
-        .filter((row) => row.kind === 'route' && row.tolerant)
-        .map(({ key }) => key),
-    );
-    const serious = failures.filter(({ key }) => !tolerated.has(key));
-    for (const { key, message } of failures)
-      if (tolerated.has(key)) logger.info({ router: id }, `extra route: ${message}`);
+    await report(id, router, brokenBy(new Set(failures.map(({ key }) => key)), router));
+    const serious = failures.length > 0 ? seriousFailures(id, groups, failures) : [];
     if (serious.length > 0)
       throw new RouterFailure(`${serious.length} of its rows failed, first: ${serious[0]!.message}`);
     solved(id);
     logger.debug({ router: id, steps }, 'router is as wanted');
+  }
+
+  /** An extra route to nowhere is the tenant's own affair: the log says so, and that is all. */
+  function seriousFailures(id: string, groups: readonly RowGroup[], failures: ReconcileResult['failures']) {
+    const rows = new Map(groups.flat().map((row) => [row.key, row]));
+    return failures.filter(({ key, message }) => {
+      const row = rows.get(key);
+      if (row?.kind !== 'route' || !row.tolerant) return true;
+      logger.info({ router: id }, `extra route to ${row.destination} has no effect: ${message}`);
+      return false;
+    });
   }
 
   /** Takes the router from this host; what it reported becomes DOWN. */

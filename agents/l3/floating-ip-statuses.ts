@@ -1,6 +1,5 @@
 import type { Router } from '../../lib/model/router.ts';
 import type { FloatingIpStatus } from '../../lib/model/source.ts';
-import type { Row, RowGroup, RowKind } from '../../lib/namespace/rows.ts';
 import { type AssociatedFloatingIp, associatedFloatingIps } from './compile/floating-ips.ts';
 import { gatewayDevice } from './compile/gateway.ts';
 import { routerNamespace } from './compile/namespace.ts';
@@ -53,27 +52,19 @@ export function statusReport(
   return { changes, reported };
 }
 
-/** Kinds of rows without which no floating IP of the router works. */
-const ESSENTIAL: ReadonlySet<RowKind> = new Set(['netns', 'nft-table']);
-
-/** Tells from the keys of failed rows whether a floating IP is affected. */
+/** Tells from the keys of failed rows whether a floating IP is affected: by its own rows or by what all of them need. */
 export function brokenBy(
-  failed: readonly Row[],
+  failedKeys: ReadonlySet<string>,
   router: Router,
 ): (associated: AssociatedFloatingIp) => boolean {
-  if (failed.length === 0 || !router.gw_port) return () => false;
+  if (failedKeys.size === 0 || !router.gw_port) return () => false;
   const ns = routerNamespace(router.id);
   const device = gatewayDevice(router.gw_port);
-  const keys = new Set(failed.map(({ key }) => key));
-  if (failed.some((row) => ESSENTIAL.has(row.kind)) || keys.has(`${ns}|link|${device}`)) return () => true;
+  const table = `inet ${TABLE}`;
+  const essential = [`${ns}|netns`, `${ns}|nft-table|${table}`, `${ns}|link|${device}`];
+  if (essential.some((key) => failedKeys.has(key))) return () => true;
   return ({ ip, fixedIp, translatesOutgoing }) =>
-    keys.has(`${ns}|address|${device}|${ip}/32`) ||
-    keys.has(`${ns}|nft-element|inet ${TABLE}|${DNAT_MAP}|${ip}`) ||
-    (translatesOutgoing && keys.has(`${ns}|nft-element|inet ${TABLE}|${SNAT_MAP}|${fixedIp}`));
-}
-
-/** The wanted rows among failures, less those whose failure is the tenant's own (an extra route to nowhere). */
-export function failedRows(groups: readonly RowGroup[], keys: ReadonlySet<string>): Row[] {
-  if (keys.size === 0) return [];
-  return groups.flat().filter((row) => keys.has(row.key) && !(row.kind === 'route' && row.tolerant));
+    failedKeys.has(`${ns}|address|${device}|${ip}/32`) ||
+    failedKeys.has(`${ns}|nft-element|${table}|${DNAT_MAP}|${ip}`) ||
+    (translatesOutgoing && failedKeys.has(`${ns}|nft-element|${table}|${SNAT_MAP}|${fixedIp}`));
 }

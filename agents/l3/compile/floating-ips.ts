@@ -1,5 +1,4 @@
 import type { FloatingIp } from '../../../lib/model/floating-ip.ts';
-import { parseIp } from '../../../lib/model/ip.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import { address, nftElement, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { byObject } from './memo.ts';
@@ -7,7 +6,6 @@ import { DNAT_MAP, SNAT_MAP, TABLE } from './ruleset.ts';
 
 export interface AssociatedFloatingIp {
   readonly fip: FloatingIp;
-  /** canonical text of both addresses */
   readonly ip: string;
   readonly fixedIp: string;
   /** false: an earlier floating IP of the same fixed address already translates what leaves it */
@@ -24,10 +22,8 @@ export function associatedFloatingIps(router: Router): AssociatedFloatingIp[] {
   const addresses = new Set<string>();
   const fixedIps = new Set<string>();
   for (const fip of router._floatingips) {
-    if (!fip.fixed_ip_address) continue;
-    const ip = parseIp(fip.floating_ip_address).text;
-    const fixedIp = parseIp(fip.fixed_ip_address).text;
-    if (addresses.has(ip)) continue;
+    const { floating_ip_address: ip, fixed_ip_address: fixedIp } = fip;
+    if (!fixedIp || addresses.has(ip)) continue;
     result.push({ fip, ip, fixedIp, translatesOutgoing: !fixedIps.has(fixedIp) });
     addresses.add(ip);
     fixedIps.add(fixedIp);
@@ -53,8 +49,10 @@ const floatingIp = byObject((_fip: FloatingIp, { ns, dev, associated }: Place): 
 
 /** One group per floating IP: its two translations, and its address as /32 on the gateway device. */
 export function floatingIps(router: Router, ns: string, dev: string): RowGroup[] {
-  const texts = { true: `${ns}|${dev}|both`, false: `${ns}|${dev}|in` };
-  return associatedFloatingIps(router).map((associated) =>
-    floatingIp(associated.fip, { ns, dev, associated }, texts[`${associated.translatesOutgoing}`]),
-  );
+  const bothWays = `${ns}|${dev}|both`;
+  const inOnly = `${ns}|${dev}|in`;
+  return associatedFloatingIps(router).map((associated) => {
+    const text = associated.translatesOutgoing ? bothWays : inOnly;
+    return floatingIp(associated.fip, { ns, dev, associated }, text);
+  });
 }
