@@ -11,7 +11,7 @@ export interface Rule {
 /** Code that computes and never does: same input, same output. */
 const PURE: readonly RegExp[] = [
   /^lib\/model\//,
-  /^lib\/namespace\/(rows|delta|plan|ownership|nft-text|describe|describe-change)\.ts$/,
+  /^lib\/namespace\/(rows|delta|difference|plan|ownership|nft-text|describe|describe-change)\.ts$/,
   /^(lib|agents)\/.*\/compile\//,
 ];
 /** What pure code may use from outside: computation only. */
