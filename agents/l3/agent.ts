@@ -70,6 +70,9 @@ export class RouterFailure extends Error {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+const shortList = (failures: ReconcileResult['failures']): string =>
+  `${failures.length} steps failed, first ${failures[0]!.key}: ${failures[0]!.message}`;
+
 const idOf = (payload: unknown): string | undefined =>
   typeof payload === 'object' && payload !== null && 'id' in payload && typeof payload.id === 'string'
     ? payload.id
@@ -190,8 +193,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     });
     await report(id, router, brokenBy(new Set(failures.map(({ key }) => key)), router));
     const serious = failures.length > 0 ? seriousFailures(id, groups, failures) : [];
-    if (serious.length > 0)
-      throw new RouterFailure(`${serious.length} of its rows failed, first: ${serious[0]!.message}`);
+    if (serious.length > 0) throw new RouterFailure(`router ${id}: ${shortList(serious)}`);
     solved(id);
     logger.debug({ router: id, steps }, 'router is as wanted');
   }
@@ -211,7 +213,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
   async function remove(id: string, router?: Router): Promise<void> {
     reconciler.removeOwner(id);
     const { failures } = await reconciler.reconcile(id);
-    if (failures.length > 0) throw new RouterFailure(`removing it failed, first: ${failures[0]!.message}`);
+    if (failures.length > 0) throw new RouterFailure(`removing router ${id}: ${shortList(failures)}`);
     await report(id, undefined, () => false);
     reported.delete(id);
     solved(id);

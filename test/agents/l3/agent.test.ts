@@ -200,7 +200,9 @@ describe('rows that fail', () => {
     broken.keys = ['|link|qg-'];
     agent.start();
     await settle();
-    expect(agent.state().problems[id]).toMatch(/1 of its rows failed, first: .*File exists/);
+    expect(agent.state().problems[id]).toMatch(
+      /^router \S+: 1 steps failed, first qrouter-\S+\|link\|qg-\S+: .*File exists$/,
+    );
     broken.keys = [];
     await vi.advanceTimersByTimeAsync(1000);
     expect(agent.state().problems).toEqual({});

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { compileRouter } from '../../../../agents/l3/compile/router.ts';
 import { type L3Options, l3Options } from '../../../../agents/l3/options.ts';
 import { parseRouter, type Router } from '../../../../lib/model/router.ts';
+import { elementsText, tableText } from '../../../../lib/namespace/nft-text.ts';
 import type { NftElementRow, NftTableRow, Row, RowGroup } from '../../../../lib/namespace/rows.ts';
 
 const HOST = { name: 'net-1' };
@@ -47,7 +48,15 @@ function renderedRow(row: Row): string {
   return [row.key, ...fields].join(' ');
 }
 
-/** The ruleset of the groups as a file for nft, elements included. */
+/** The ruleset of the groups as the namespace library loads it. */
+export function loadedRuleset(groups: readonly RowGroup[]): string {
+  const rows = groups.flat();
+  const tables = rows.filter((row) => row.kind === 'nft-table').map((row) => tableText(row, true));
+  const elements = rows.filter((row) => row.kind === 'nft-element');
+  return `${[...tables, elementsText('add', elements)].join('\n')}\n`;
+}
+
+/** The ruleset of the groups for people, elements included. */
 export function renderedRuleset(groups: readonly RowGroup[]): string {
   const rows = groups.flat();
   const table = rows.find((row): row is NftTableRow => row.kind === 'nft-table')!;
