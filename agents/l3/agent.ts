@@ -71,7 +71,7 @@ export class RouterFailure extends Error {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const shortList = (failures: ReconcileResult['failures']): string =>
-  `${failures.length} steps failed, first ${failures[0]!.key}: ${failures[0]!.message}`;
+  `failed steps: ${failures.length}, first ${failures[0]!.key}: ${failures[0]!.message}`;
 
 const idOf = (payload: unknown): string | undefined =>
   typeof payload === 'object' && payload !== null && 'id' in payload && typeof payload.id === 'string'

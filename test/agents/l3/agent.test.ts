@@ -201,7 +201,7 @@ describe('rows that fail', () => {
     agent.start();
     await settle();
     expect(agent.state().problems[id]).toMatch(
-      /^router \S+: 1 steps failed, first qrouter-\S+\|link\|qg-\S+: .*File exists$/,
+      /^router \S+: failed steps: 1, first qrouter-\S+\|link\|qg-\S+: .*File exists$/,
     );
     broken.keys = [];
     await vi.advanceTimersByTimeAsync(1000);
