@@ -110,6 +110,7 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
       failures = 0;
       error = undefined;
     } catch (reason) {
+      if (stopped) return;
       error = reason instanceof Error ? reason.message : String(reason);
       const delay = Math.min(FIRST_RETRY * 2 ** failures, LAST_RETRY);
       failures += 1;
@@ -132,8 +133,6 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
     async stop() {
       stopped = true;
       unsubscribe?.();
-      clearTimeout(retry);
-      await syncing;
       clearTimeout(retry);
       listeners?.close();
       forwarder.close();

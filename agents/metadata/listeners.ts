@@ -26,6 +26,8 @@ export interface ListenerSettings {
   readonly kernel: ListenerKernel;
   /** metadata_backlog */
   readonly backlog: number;
+  /** per listener; what is above is closed at once. Default 1024, as haproxy's maxconn. */
+  readonly maxConnections?: number;
   accept(socket: Socket, origin: Origin, remoteAddress: string): void;
   readonly logger: Logger;
 }
@@ -63,11 +65,13 @@ const FIRST_RETRY = 20;
 const LAST_RETRY = 15_000;
 /** A namespace's file appears shortly before the namespace: so often it is tried, then only on events. */
 const ABSENT_RETRIES = 8;
-const MAX_CONNECTIONS = 1024;
 
 /** Watching starts here; `close` ends it. @throws if the directory can't be watched */
 export function createListeners(settings: ListenerSettings): Listeners {
   const { kernel, logger } = settings;
+  // Not net.Server's own limit: that one asks for the addresses of the connection it refuses, which
+  // throws outside the namespace if they are link-local (see addressOf), and that would end the process.
+  const limit = settings.maxConnections ?? 1024;
   const listeners = new Map<string, Listener>();
   const byNamespace = new Map<string, Set<Listener>>();
   const counts = { opened: 0, closed: 0, kept: 0 };
@@ -135,13 +139,15 @@ export function createListeners(settings: ListenerSettings): Listeners {
     const { ns } = listener.desired;
     const origin: Origin = { ns, identity: () => listener.desired.identity };
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      const remoteAddress = addressOf(socket, ns, kernel);
-      if (remoteAddress === undefined) return void socket.destroy();
+      const remoteAddress = listener.sockets.size < limit ? addressOf(socket, ns, kernel) : undefined;
+      if (remoteAddress === undefined) {
+        socket.destroy();
+        return;
+      }
       listener.sockets.add(socket);
       socket.once('close', () => listener.sockets.delete(socket));
       settings.accept(socket, origin, remoteAddress);
     });
-    server.maxConnections = MAX_CONNECTIONS;
     server.on('error', (error) => {
       if (listener.server !== server) return;
       shut(listener);

@@ -37,6 +37,7 @@ beforeEach(() => {
   listeners = createListeners({
     kernel,
     backlog: 16,
+    maxConnections: 2,
     accept(socket, origin) {
       const identity = origin.identity();
       accepted.push({ ns: origin.ns, router: 'router' in identity ? identity.router : '' });
@@ -156,6 +157,25 @@ describe('listeners', () => {
     expect(listeners.state().waiting[0]?.reason).toMatch(/EADDRINUSE/);
     other.close();
     await vi.waitFor(() => expect(open()).toBe(1));
+  });
+
+  it('refuse connections above their limit, and take new ones once others have ended', async () => {
+    const port = freePort();
+    kernel.make('qrouter-a');
+    listeners.want([desired('qrouter-a', port)]);
+    // Half-open: they have been answered, but their other half stays.
+    const held = await Promise.all(
+      [1, 2].map(
+        () =>
+          new Promise<net.Socket>((resolve) => {
+            const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+            socket.once('data', () => resolve(socket));
+          }),
+      ),
+    );
+    expect(await call(port)).toBe('');
+    for (const socket of held) socket.destroy();
+    await vi.waitFor(async () => expect(await call(port)).toBe('hello'));
   });
 
   it('are many in one process', async () => {
