@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { TopologyError } from '../../lib/standalone/problem.ts';
 import { CommandFailure, exitCodes } from './exit-codes.ts';
+import { openOutput } from './output.ts';
+import { renderProblems } from './render/problems.ts';
 import { verbs } from './verbs.ts';
 
 const EXAMPLES = `
@@ -55,6 +58,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? exitCodes.ok);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof TopologyError) {
+      const output = openOutput();
+      for (const line of renderProblems({ color: false }, error.problems)) output.note(line);
+      return exitCodes.topology;
+    }
     if (error instanceof CommandFailure) {
       process.stderr.write(`viaduct: ${error.message}\n`);
       return error.exitCode;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { validate } from './verbs/validate.ts';
 
 /** Every verb in the order of the help: building first, then looking. One file each, in verbs/. */
-export const verbs: readonly (() => Command)[] = [];
+export const verbs: readonly (() => Command)[] = [validate];
