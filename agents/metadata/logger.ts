@@ -5,6 +5,8 @@ export interface Logger {
   warn(fields: object, message: string): void;
 }
 
+const MAX_SUBJECTS = 256;
+
 /**
  * Lets one message per `subject` through in `milliseconds`, with the number of those held back: instances
  * can provoke errors at will, and must not be able to fill the host's log.
@@ -20,6 +22,8 @@ export function createThrottle(
       last.held += 1;
       return undefined;
     }
+    // Subjects hold error texts, of which there may be any number.
+    if (subjects.size >= MAX_SUBJECTS) subjects.clear();
     subjects.set(subject, { since: now, held: 0 });
     return { held: last?.held ?? 0 };
   };
