@@ -7,6 +7,8 @@ const network = z.looseObject({
   id,
   name: freeText,
   project_id: freeText,
+  /** only a topology says it; '' = the agent's option of that name */
+  dns_domain: freeText,
   admin_state_up: flag(true),
   mtu,
 });

@@ -1,0 +1,254 @@
+/**
+ * The controller of the standalone mode: a topology file and, behind it, the same plugin interfaces that a
+ * neutron-server offers, in-process. It follows edits of the file and tells what changed.
+ */
+import { EventEmitter } from 'node:events';
+import { type FSWatcher, watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import type {
+  DhcpEvents,
+  DhcpPlugin,
+  FloatingIpStatus,
+  L3Events,
+  L3Plugin,
+  MetadataIdentity,
+  MetadataPlugin,
+  MetadataPort,
+} from '../model/source.ts';
+import { type Instance, instancesOf } from './instance-view.ts';
+import { type NetworkPayload, type Payloads, payloadsOf, type RouterPayload } from './payload.ts';
+import { PortIndex } from './port-index.ts';
+import { share } from './sharing.ts';
+import {
+  parseTopology,
+  type Topology,
+  TopologyError,
+  type TopologyNetwork,
+  type TopologyProblem,
+} from './topology.ts';
+
+export interface ControllerOptions {
+  readonly file: string;
+  /** default name of this host */
+  readonly host: string;
+  /** milliseconds of quiet after a change before the file is read again */
+  readonly debounce?: number;
+}
+
+/** Event names and their arguments; the first four are those of L3Events and DhcpEvents. */
+export interface ControllerEvents {
+  routersUpdated: [ids: string[]];
+  routersDeleted: [ids: string[]];
+  networksUpdated: [ids: string[]];
+  networksDeleted: [ids: string[]];
+  /** instances appeared, changed or went; ask instances() */
+  instancesUpdated: [];
+  /** the file was read and is valid, changed or not */
+  loaded: [Topology];
+  /** an edit that is wrong: the last good topology stays */
+  invalid: [problems: readonly TopologyProblem[]];
+}
+
+interface State {
+  readonly topology: Topology;
+  readonly payloads: Payloads;
+  readonly instances: readonly Instance[];
+  readonly ports: PortIndex;
+}
+
+/** Ids in `next` that are new or another object than before, and ids that are gone. */
+function changes<T extends { readonly id: string }>(old: readonly T[], next: readonly T[]) {
+  const before = new Map(old.map((item) => [item.id, item]));
+  const after = new Set(next.map(({ id }) => id));
+  return {
+    updated: next.filter((item) => before.get(item.id) !== item).map(({ id }) => id),
+    deleted: old.filter(({ id }) => !after.has(id)).map(({ id }) => id),
+  };
+}
+
+export class Controller
+  extends EventEmitter<ControllerEvents>
+  implements L3Plugin, DhcpPlugin, MetadataPlugin
+{
+  readonly file: string;
+  readonly #options: ControllerOptions;
+  readonly #statuses = new Map<string, FloatingIpStatus>();
+  readonly #dhcpViews = new WeakMap<NetworkPayload, NetworkPayload>();
+  #state: State | undefined;
+  #text: string | undefined;
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ControllerOptions) {
+    super();
+    this.#options = options;
+    this.file = resolve(options.file);
+  }
+
+  /**
+   * Reads the file for the first time.
+   * @throws TopologyError if it is wrong or can't be read
+   */
+  async open(): Promise<Topology> {
+    const problems = await this.#inTurn();
+    if (problems) throw new TopologyError(problems);
+    return this.topology;
+  }
+
+  /** Follows edits until close(). The directory is watched, as editors replace the file by a new one. */
+  watch(): void {
+    const name = basename(this.file);
+    const readSoon = () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => void this.reload(), this.#options.debounce ?? 100);
+    };
+    this.#watcher ??= watch(dirname(this.file), (_event, changed) => {
+      if (changed === null || changed === name) readSoon();
+    }).on('error', () => {
+      // The directory went: the next reading says so.
+      this.#watcher?.close();
+      this.#watcher = undefined;
+      readSoon();
+    });
+  }
+
+  /** Passes the events of the plugin interfaces on to an agent. @returns a function that stops it */
+  follow(agent: Partial<L3Events & DhcpEvents>): () => void {
+    const names = ['routersUpdated', 'routersDeleted', 'networksUpdated', 'networksDeleted'] as const;
+    const listeners = names.map((name) => [name, (ids: string[]) => agent[name]?.(ids)] as const);
+    for (const [name, listener] of listeners) this.on(name, listener);
+    return () => {
+      for (const [name, listener] of listeners) this.off(name, listener);
+    };
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  /** Reads the file again, emits what changed, or 'invalid'. @returns whether it is valid */
+  async reload(): Promise<boolean> {
+    const problems = await this.#inTurn();
+    if (problems) this.emit('invalid', problems);
+    return !problems;
+  }
+
+  get topology(): Topology {
+    return this.#current.topology;
+  }
+
+  networks(): readonly TopologyNetwork[] {
+    return this.#current.topology.networks;
+  }
+
+  instances(): readonly Instance[] {
+    return this.#current.instances;
+  }
+
+  /** Last reported status of a floating IP. */
+  floatingIpStatus(id: string): FloatingIpStatus | undefined {
+    return this.#statuses.get(id);
+  }
+
+  async syncRouters(ids?: readonly string[]): Promise<RouterPayload[]> {
+    const { routers } = this.#current.payloads;
+    return ids ? routers.filter(({ id }) => ids.includes(id)) : [...routers];
+  }
+
+  async updateFloatingIpStatuses(
+    _routerId: string,
+    statuses: Readonly<Record<string, FloatingIpStatus>>,
+  ): Promise<void> {
+    for (const [id, status] of Object.entries(statuses)) this.#statuses.set(id, status);
+  }
+
+  async getActiveNetworksInfo(): Promise<NetworkPayload[]> {
+    return this.#current.payloads.networks.filter(({ admin_state_up }) => admin_state_up);
+  }
+
+  /** As the server does it: only the DHCP-enabled subnets. */
+  async getNetworkInfo(id: string): Promise<NetworkPayload | null> {
+    const network = this.#current.payloads.networks.find((one) => one.id === id);
+    if (!network) return null;
+    const known = this.#dhcpViews.get(network);
+    if (known) return known;
+    const enabled = network.subnets.filter(({ enable_dhcp }) => enable_dhcp);
+    const view = { ...network, subnets: enabled };
+    this.#dhcpViews.set(network, view);
+    return view;
+  }
+
+  async dhcpReadyOnPorts(): Promise<void> {}
+
+  async portOf(identity: MetadataIdentity, peerAddress: string): Promise<MetadataPort[]> {
+    return this.#current.ports.find(identity, peerAddress);
+  }
+
+  get #current(): State {
+    if (!this.#state) throw new Error(`the topology ${this.file} was not read yet: call open() first`);
+    return this.#state;
+  }
+
+  /** One reading after the other, so that an older text never replaces a newer one. */
+  #inTurn(): Promise<readonly TopologyProblem[] | undefined> {
+    const turn = this.#reading.then(() => this.#load());
+    this.#reading = turn.catch(() => {});
+    return turn;
+  }
+
+  /** @returns what is wrong with the file, if something is */
+  async #load(): Promise<readonly TopologyProblem[] | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.file, 'utf8');
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const fix = 'check that the file exists and may be read';
+      return [{ file: this.#options.file, line: 1, column: 1, message: `can't be read: ${why}`, fix }];
+    }
+    if (text === this.#text && this.#state) {
+      this.emit('loaded', this.#state.topology);
+      return undefined;
+    }
+    try {
+      const topology = parseTopology(text, { file: this.#options.file, host: this.#options.host });
+      this.#text = text;
+      this.#replace(topology);
+      return undefined;
+    } catch (error) {
+      if (error instanceof TopologyError) return error.problems;
+      throw error;
+    }
+  }
+
+  #replace(parsed: Topology): void {
+    const old = this.#state;
+    const topology = share(old?.topology, parsed);
+    const payloads = share(old?.payloads, payloadsOf(topology));
+    const instances = share(old?.instances, instancesOf(topology));
+    this.#state = { topology, payloads, instances, ports: new PortIndex(topology) };
+    this.#forgetStatuses(topology);
+    this.#announce(old, this.#state);
+    this.emit('loaded', topology);
+  }
+
+  #forgetStatuses(topology: Topology): void {
+    const present = new Set(topology.floating_ips.map(({ id }) => id));
+    for (const id of this.#statuses.keys()) if (!present.has(id)) this.#statuses.delete(id);
+  }
+
+  /** Networks first: who follows them makes what routers plug into. */
+  #announce(old: State | undefined, { payloads, instances }: State): void {
+    const networks = changes(old?.payloads.networks ?? [], payloads.networks);
+    const routers = changes(old?.payloads.routers ?? [], payloads.routers);
+    if (networks.updated.length > 0) this.emit('networksUpdated', networks.updated);
+    if (routers.updated.length > 0) this.emit('routersUpdated', routers.updated);
+    if (instances !== old?.instances) this.emit('instancesUpdated');
+    if (routers.deleted.length > 0) this.emit('routersDeleted', routers.deleted);
+    if (networks.deleted.length > 0) this.emit('networksDeleted', networks.deleted);
+  }
+}
