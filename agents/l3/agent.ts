@@ -22,7 +22,8 @@ export interface ReconcileResult {
 
 /** What this agent needs of the namespace library: owners are router ids. */
 export interface RouterReconciler {
-  setDesired(owner: string, groups: readonly RowGroup[]): void;
+  /** `record`: what the owner is remembered by */
+  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void;
   removeOwner(owner: string): void;
   reconcile(owner: string): Promise<ReconcileResult>;
 }
@@ -156,7 +157,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     const wanted = understand(id, payload);
     if (!wanted) return;
     if (wanted.groups.length === 0) await remove(id, wanted.router);
-    else await build(wanted.router, wanted.groups);
+    else await build(wanted.router, wanted.groups, payload);
   }
 
   /** The payload to go by: the listing's, or the answer to a fetch made now. undefined: there is no such router. */
@@ -182,11 +183,11 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     }
   }
 
-  async function build(router: Router, groups: RowGroup[]): Promise<void> {
+  async function build(router: Router, groups: RowGroup[], payload: unknown): Promise<void> {
     const { id } = router;
     warnOfMtus(router);
     present.add(id);
-    reconciler.setDesired(id, groups);
+    reconciler.setDesired(id, groups, { kind: 'router', payload });
     const { steps, failures } = await reconciler.reconcile(id).catch(async (error: unknown) => {
       await report(id, router, () => true);
       throw error;

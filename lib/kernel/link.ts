@@ -165,3 +165,17 @@ export function readLinks(socket: NetlinkSocket): Link[] {
   );
   return links;
 }
+
+/** One device, by name or index; undefined if there is none. */
+export function readLink(
+  socket: NetlinkSocket,
+  which: { readonly name: string } | { readonly index: number },
+): Link | undefined {
+  const writer = new MessageWriter(RTM_GETLINK, 0).fixed(ifinfomsg('index' in which ? which.index : 0, 0, 0));
+  if ('name' in which) writer.text(IFLA_IFNAME, which.name);
+  let link: Link | undefined;
+  socket.ask(writer.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS).finish(), (message) => {
+    link = decodeLink(message.payload);
+  });
+  return link;
+}

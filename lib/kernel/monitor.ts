@@ -6,6 +6,7 @@
  */
 import fs from 'node:fs';
 import * as libc from './libc.ts';
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import {
   attributes,
   MessageWriter,
@@ -111,8 +112,10 @@ class EventSocket {
 export interface MonitorEvents {
   /** something in this namespace was changed, not by this process */
   changed(ns: string): void;
-  /** a namespace's name came or went (undefined: something did) */
-  namespaces(): void;
+  /** a device of the host's namespace was made, changed or removed, not by this process */
+  hostLink(name: string): void;
+  /** a name under /run/netns came or went */
+  namespace(name: string): void;
   /** events were lost: look at everything */
   overflow(): void;
 }
@@ -137,7 +140,9 @@ export class Monitor {
     this.events = events;
     for (const fd of [this.wake, ...this.sockets.map((socket) => socket.fd)]) this.add(fd);
     fs.mkdirSync(NETNS_DIRECTORY, { recursive: true });
-    this.directory = fs.watch(NETNS_DIRECTORY, () => this.events.namespaces());
+    this.directory = fs.watch(NETNS_DIRECTORY, (_event, name) => {
+      if (name !== null) this.events.namespace(name);
+    });
     // The waiting thread would keep a process that calls exit() from ending.
     process.once('exit', this.onExit);
     void this.loop();
@@ -235,8 +240,12 @@ export class Monitor {
     if (name === undefined) return;
     for (const message of messages(data)) {
       if (message.port === process.pid) continue;
-      this.events.changed(name);
-      return;
+      if (name !== '') {
+        this.events.changed(name);
+        return;
+      }
+      if (message.type === RTM_NEWLINK || message.type === RTM_DELLINK)
+        this.events.hostLink(decodeLink(message.payload).name);
     }
   }
 }

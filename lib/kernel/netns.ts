@@ -59,10 +59,12 @@ function inNamespaceFd<T>(fd: number, fn: () => Synchronous<T>, closeAfter: bool
   }
 }
 
-/** Run `fn` with a descriptor of the namespace, as IFLA_NET_NS_FD wants it. */
+/** A descriptor of the namespace, as IFLA_NET_NS_FD wants it; the caller closes it with `libc.close`. */
+export const openNamespace = (name: string): number => libc.open(name === '' ? THREAD_NAMESPACE : path(name));
+
+/** Run `fn` with a descriptor of the namespace. */
 export function withNamespaceFd<T>(name: string, fn: (fd: number) => Synchronous<T>): T {
-  if (name === '') return fn(home);
-  const fd = libc.open(path(name));
+  const fd = openNamespace(name);
   try {
     return fn(fd);
   } finally {

@@ -1,0 +1,229 @@
+/**
+ * Desired and actual side by side (after Felix's delta tracker). Holds what every owner wants, what was read
+ * or done, and which keys are not known to agree. Pure: reading and writing are others' work.
+ *
+ *   desired ──┐                      ┌── actual (read once, then kept current by what was applied)
+ *             ├── changes(owner) ────┤
+ *   owners ───┘   only dirty keys    └── stale: keys found there that nobody wants and that are ours
+ */
+import type { ActualRow } from './actual.ts';
+import { difference } from './difference.ts';
+import { isStale } from './ownership.ts';
+import type { Change } from './plan.ts';
+import type { NamespaceName, NftTableRow, Row, RowGroup } from './rows.ts';
+
+interface Wanted {
+  row: Row;
+  readonly owners: Set<string>;
+}
+
+type Found = ActualRow | NftTableRow;
+
+export class Delta {
+  private readonly groups = new Map<string, ReadonlySet<RowGroup>>();
+  private readonly wanted = new Map<string, Wanted>();
+  private readonly byNamespace = new Map<NamespaceName, Map<string, Row>>();
+  private readonly actual = new Map<NamespaceName, Map<string, Found>>();
+  /** owner → key → the row that was wanted last under that key, if it no longer is */
+  private readonly dirty = new Map<string, Map<string, Row | undefined>>();
+
+  /** Replace what an owner wants. Costs one comparison for a group that is the same array as before. */
+  setDesired(owner: string, groups: readonly RowGroup[]): void {
+    const before = this.groups.get(owner) ?? new Set<RowGroup>();
+    const after = new Set(groups);
+    const gone = [...before].filter((group) => !after.has(group));
+    const fresh = [...after].filter((group) => !before.has(group));
+    for (const row of gone.flat()) this.unwant(owner, row);
+    for (const row of fresh.flat()) this.want(owner, row);
+    // A row that moved from one group to another was unwanted above and may stand in a group that stayed.
+    if (gone.length > 0) for (const row of this.restored(after, gone)) this.want(owner, row);
+    if (after.size > 0) this.groups.set(owner, after);
+    else this.groups.delete(owner);
+  }
+
+  private *restored(kept: ReadonlySet<RowGroup>, gone: readonly RowGroup[]): Generator<Row> {
+    const keys = new Set(
+      gone.flatMap((group) => group.map((row) => row.key)).filter((key) => !this.wanted.has(key)),
+    );
+    if (keys.size === 0 || kept.size === 0) return;
+    for (const group of kept) for (const row of group) if (keys.has(row.key)) yield row;
+  }
+
+  private mark(owner: string, key: string, former?: Row): void {
+    let keys = this.dirty.get(owner);
+    if (!keys) {
+      keys = new Map();
+      this.dirty.set(owner, keys);
+    }
+    keys.set(key, former ?? keys.get(key));
+  }
+
+  private want(owner: string, row: Row): void {
+    const known = this.wanted.get(row.key);
+    if (known) {
+      known.owners.add(owner);
+      known.row = row;
+    } else this.wanted.set(row.key, { row, owners: new Set([owner]) });
+    let rows = this.byNamespace.get(row.ns);
+    if (!rows) {
+      rows = new Map();
+      this.byNamespace.set(row.ns, rows);
+    }
+    rows.set(row.key, row);
+    this.mark(owner, row.key);
+  }
+
+  private unwant(owner: string, row: Row): void {
+    const known = this.wanted.get(row.key);
+    if (!known?.owners.delete(owner)) return;
+    this.mark(owner, row.key, row);
+    if (known.owners.size > 0) return;
+    this.wanted.delete(row.key);
+    const rows = this.byNamespace.get(row.ns);
+    rows?.delete(row.key);
+    if (rows?.size === 0) this.byNamespace.delete(row.ns);
+  }
+
+  owners(): string[] {
+    return [...new Set([...this.groups.keys(), ...this.dirty.keys()])];
+  }
+
+  /** Owners with something not known to agree. */
+  dirtyOwners(): string[] {
+    return [...this.dirty.keys()];
+  }
+
+  namespaces(): NamespaceName[] {
+    return [...new Set([...this.byNamespace.keys(), ...this.actual.keys()])];
+  }
+
+  desired(key: string): Row | undefined {
+    return this.wanted.get(key)?.row;
+  }
+
+  /** All rows wanted in a namespace. */
+  desiredIn(ns: NamespaceName): Row[] {
+    return [...(this.byNamespace.get(ns)?.values() ?? [])];
+  }
+
+  /** Rows an owner wants. */
+  desiredBy(owner: string): Row[] {
+    return [...(this.groups.get(owner) ?? [])].flat();
+  }
+
+  ownersOf(key: string): readonly string[] {
+    return [...(this.wanted.get(key)?.owners ?? [])];
+  }
+
+  /** Namespaces an owner's open questions are about. */
+  namespacesOf(owner: string): NamespaceName[] {
+    const found = new Set<NamespaceName>();
+    for (const key of this.dirty.get(owner)?.keys() ?? []) found.add(key.slice(0, key.indexOf('|')));
+    return [...found];
+  }
+
+  /** Rows whose objects can only be looked up one by one: wanted now, or until a moment ago. */
+  formerIn(owner: string, ns: NamespaceName): Row[] {
+    return [...(this.dirty.get(owner)?.values() ?? [])].filter(
+      (row) => row !== undefined && row.ns === ns,
+    ) as Row[];
+  }
+
+  isRead(ns: NamespaceName): boolean {
+    return this.actual.has(ns);
+  }
+
+  actualRow(ns: NamespaceName, key: string): Found | undefined {
+    return this.actual.get(ns)?.get(key);
+  }
+
+  /** What was read of a namespace: every disagreement becomes dirty, under an owner of the namespace. */
+  setActual(ns: NamespaceName, rows: ReadonlyMap<string, ActualRow>): void {
+    this.actual.set(ns, new Map(rows));
+    const desired = this.byNamespace.get(ns);
+    let anyOwner: string | undefined;
+    for (const [key, row] of desired ?? []) {
+      const owner = this.ownersOf(key)[0]!;
+      if (row.kind === 'netns' || anyOwner === undefined) anyOwner = owner;
+      const found = rows.get(key);
+      if (!found || difference(found, row) !== undefined) this.mark(owner, key);
+    }
+    if (anyOwner === undefined) return;
+    for (const [key, row] of rows) if (!desired?.has(key) && isStale(row)) this.mark(anyOwner, key);
+  }
+
+  /** One row read again (undefined: it is gone). */
+  setActualRow(ns: NamespaceName, key: string, row: ActualRow | undefined): void {
+    const rows = this.actual.get(ns);
+    if (!rows) return;
+    if (row) rows.set(key, row);
+    else rows.delete(key);
+    const wanted = this.wanted.get(key);
+    if (wanted && (!row || difference(row, wanted.row) !== undefined)) this.mark([...wanted.owners][0]!, key);
+  }
+
+  /** The namespace must be read again before the next decision. */
+  forget(ns: NamespaceName): void {
+    this.actual.delete(ns);
+  }
+
+  /** A step was done: actual is now what was wanted. */
+  done(owner: string, change: Change): void {
+    const ns = (change.desired ?? change.actual!).ns;
+    this.dirty.get(owner)?.delete(change.key);
+    const rows = this.actual.get(ns);
+    if (change.desired) rows?.set(change.key, change.desired);
+    else if (change.actual?.kind === 'netns') this.actual.delete(ns);
+    else rows?.delete(change.key);
+  }
+
+  /**
+   * What an owner's dirty keys need. Keys that turn out to agree are cleared. All namespaces they are in
+   * must have been read.
+   */
+  changes(owner: string): Change[] {
+    const keys = this.dirty.get(owner);
+    if (!keys) return [];
+    const changes: Change[] = [];
+    for (const [key, former] of keys) {
+      const change = this.changeOf(key, former);
+      if (change) changes.push(change);
+      else keys.delete(key);
+    }
+    for (const change of this.elementsOfReplacedTables(changes)) changes.push(change);
+    if (keys.size === 0) this.dirty.delete(owner);
+    return changes;
+  }
+
+  private changeOf(key: string, former: Row | undefined): Change | undefined {
+    const ns = key.slice(0, key.indexOf('|'));
+    const actual = this.actual.get(ns)?.get(key);
+    const desired = this.wanted.get(key)?.row;
+    if (desired && 'keeper' in desired && desired.keeper) return undefined;
+    if (!desired) {
+      if (!actual || !(former || isStale(actual))) return undefined;
+      // What was wanted knows more than what can be read back (whether to drop its connections).
+      return { key, actual: former && former.kind !== 'link' ? former : actual, reason: 'not wanted' };
+    }
+    if (!actual) return { key, desired, reason: 'missing' };
+    const reason = difference(actual, desired);
+    return reason === undefined ? undefined : { key, desired, actual, reason };
+  }
+
+  /** A table that is replaced loses its elements: all that are wanted in it go in again. */
+  private elementsOfReplacedTables(changes: readonly Change[]): Change[] {
+    const known = new Set(changes.map((change) => change.key));
+    const replaced = changes.filter((change) => change.desired?.kind === 'nft-table' && change.actual);
+    return replaced.flatMap((change) => {
+      const table = change.desired as NftTableRow;
+      return this.desiredIn(table.ns).flatMap((row) =>
+        row.kind === 'nft-element' &&
+        row.family === table.family &&
+        row.table === table.name &&
+        !known.has(row.key)
+          ? [{ key: row.key, desired: row, reason: 'its table is replaced' }]
+          : [],
+      );
+    });
+  }
+}

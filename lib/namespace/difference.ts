@@ -1,0 +1,126 @@
+/**
+ * What an actual row lacks to be the desired one, in words; undefined if it satisfies it. Only what the
+ * desired row says is compared: what it leaves open is the kernel's business.
+ */
+import type { ActualNftTable, ActualRow } from './actual.ts';
+import { ruleMark } from './nft-text.ts';
+import type {
+  AddressRow,
+  DaemonRow,
+  FileRow,
+  LinkRow,
+  NeighbourRow,
+  NftElementRow,
+  NftTableRow,
+  RouteRow,
+  Row,
+  RuleRow,
+  SysctlRow,
+} from './rows.ts';
+
+const unequal = (what: string, is: unknown, wanted: unknown): string | undefined =>
+  wanted === undefined || is === wanted ? undefined : `${what} is ${is ?? 'none'}, wanted ${wanted}`;
+
+const firstOf = (...found: (string | undefined)[]): string | undefined =>
+  found.find((difference) => difference !== undefined);
+
+function linkDifference(is: LinkRow, wanted: LinkRow): string | undefined {
+  if (wanted.type === 'loopback') return unequal('state', is.up ? 'up' : 'down', wanted.up ? 'up' : 'down');
+  return firstOf(
+    wanted.type === 'physical' ? undefined : unequal('type', is.type, wanted.type),
+    unequal('MAC', is.mac, wanted.mac),
+    unequal('mtu', is.mtu, wanted.mtu),
+    unequal('master', is.master, wanted.master),
+    unequal('state', is.up ? 'up' : 'down', wanted.up ? 'up' : 'down'),
+    wanted.addrGenMode === 'none' ? unequal('addrgenmode', is.addrGenMode, 'none') : undefined,
+  );
+}
+
+const addressDifference = (is: AddressRow, wanted: AddressRow): string | undefined =>
+  unequal('scope', is.scope, wanted.scope);
+
+function routeDifference(is: RouteRow, wanted: RouteRow): string | undefined {
+  if (is.nexthops.length !== wanted.nexthops.length)
+    return `has ${is.nexthops.length} nexthops, wanted ${wanted.nexthops.length}`;
+  for (const hop of wanted.nexthops) {
+    const there = is.nexthops.some(
+      (other) =>
+        other.via === hop.via &&
+        (hop.dev === undefined || other.dev === hop.dev) &&
+        other.weight === hop.weight,
+    );
+    if (!there) return `nexthop ${hop.via ?? ''}${hop.dev ? ` dev ${hop.dev}` : ''} is missing`;
+  }
+  return firstOf(
+    unequal('protocol', is.protocol, wanted.protocol),
+    unequal('source', is.source, wanted.source),
+    wanted.family === 4 ? unequal('scope', is.scope, wanted.scope) : undefined,
+  );
+}
+
+/** Marks of every rule and shape of every set; computed once for each table row. */
+function tableDifference(is: ActualNftTable, wanted: NftTableRow): string | undefined {
+  for (const chain of wanted.chains) {
+    const found = is.state.chains.find((other) => other.name === chain.name);
+    if (!found) return `chain ${chain.name} is missing`;
+    const hook = firstOf(
+      unequal(`hook of ${chain.name}`, found.hook?.hook, chain.hook?.hook),
+      unequal(`type of ${chain.name}`, found.hook?.type, chain.hook?.type),
+      unequal(`priority of ${chain.name}`, found.hook?.priority, chain.hook?.priority),
+      found.accepts ? undefined : `policy of ${chain.name} is drop, wanted accept`,
+    );
+    if (hook) return hook;
+    const missing = chain.rules.find((rule) => !found.rules.includes(ruleMark(rule)));
+    if (missing) return `chain ${chain.name}: rule missing: ${missing}`;
+    const same =
+      found.rules.length === chain.rules.length &&
+      chain.rules.every((rule, i) => found.rules[i] === ruleMark(rule));
+    if (!same) return `chain ${chain.name}: foreign rules or another order`;
+  }
+  if (is.state.chains.length !== wanted.chains.length) return 'foreign chains in it';
+  const lost = wanted.sets.find((set) => !is.state.sets.some((other) => other.name === set.name));
+  return lost ? `set ${lost.name} is missing` : undefined;
+}
+
+const daemonDifference = (is: DaemonRow, wanted: DaemonRow): string | undefined =>
+  is.argv.length === wanted.argv.length && is.argv.every((arg, i) => arg === wanted.argv[i])
+    ? undefined
+    : `runs with other arguments: ${is.argv.filter((arg) => !wanted.argv.includes(arg)).join(' ') || 'fewer'}`;
+
+/** undefined: `is` satisfies `wanted`. Both have the same key. */
+export function difference(is: ActualRow | NftTableRow, wanted: Row): string | undefined {
+  if (is === wanted) return undefined;
+  switch (wanted.kind) {
+    case 'netns':
+      return undefined;
+    case 'link':
+      return linkDifference(is as LinkRow, wanted);
+    case 'address':
+      return addressDifference(is as AddressRow, wanted);
+    case 'route':
+      return routeDifference(is as RouteRow, wanted);
+    case 'rule':
+      return unequal('table', (is as RuleRow).table, wanted.table);
+    case 'neighbour':
+      return unequal('MAC', (is as NeighbourRow).mac, wanted.mac);
+    case 'sysctl':
+      return unequal('value', (is as SysctlRow).value, wanted.value);
+    case 'nft-table':
+      return 'state' in is ? tableDifference(is, wanted) : sameTable(is as NftTableRow, wanted);
+    case 'nft-element':
+      return unequal('value', (is as NftElementRow).value, wanted.value);
+    case 'file':
+      return firstOf(
+        (is as FileRow).content === wanted.content ? undefined : 'content differs',
+        unequal('mode', (is as FileRow).mode.toString(8), wanted.mode.toString(8)),
+      );
+    case 'daemon':
+      return daemonDifference(is as DaemonRow, wanted);
+  }
+}
+
+/** Another row object for a table this process loaded itself: equal if its text is. */
+function sameTable(is: NftTableRow, wanted: NftTableRow): string | undefined {
+  const same = JSON.stringify([is.chains, is.sets]) === JSON.stringify([wanted.chains, wanted.sets]);
+  return same ? undefined : 'the ruleset changed';
+}

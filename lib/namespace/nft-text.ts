@@ -1,0 +1,74 @@
+/**
+ * nftables rows as text for libnftables. Each rule carries a mark in its comment: a hash of its text, by
+ * which a later process tells without memory whether the rule in the kernel is still the one that is
+ * wanted (as Felix does with iptables comments). Source: nft(8).
+ */
+import { createHash } from 'node:crypto';
+import type { NftChain, NftElementRow, NftTableRow } from './rows.ts';
+
+const marks = new Map<string, string>();
+const MARKS_KEPT = 50_000;
+
+/** The comment of a rule: '#' and 8 hex digits. */
+export function ruleMark(rule: string): string {
+  const known = marks.get(rule);
+  if (known) return known;
+  if (marks.size > MARKS_KEPT) marks.clear();
+  const mark = `#${createHash('sha1').update(rule).digest('hex').slice(0, 8)}`;
+  marks.set(rule, mark);
+  return mark;
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const ADDRESS = /^[0-9a-fA-F:.]+(\/\d+)?$/;
+
+function checked(pattern: RegExp, value: string, what: string): string {
+  if (!pattern.test(value)) throw new TypeError(`not a valid nftables ${what}: ${JSON.stringify(value)}`);
+  return value;
+}
+
+function chainText(chain: NftChain): string {
+  const { hook } = chain;
+  const head = hook
+    ? [`\t\ttype ${hook.type} hook ${hook.hook} priority ${hook.priority}; policy accept;`]
+    : [];
+  const rules = chain.rules.map((rule) => {
+    if (/[\n;{}]/.test(rule)) throw new TypeError(`more than one rule in ${JSON.stringify(rule)}`);
+    return `\t\t${rule} comment "${ruleMark(rule)}"`;
+  });
+  return [`\tchain ${checked(NAME, chain.name, 'chain name')} {`, ...head, ...rules, '\t}'].join('\n');
+}
+
+/** The table and its structure, without elements. `fresh`: no table of that name exists. */
+export function tableText(table: NftTableRow, fresh: boolean): string {
+  const name = `${table.family} ${checked(NAME, table.name, 'table name')}`;
+  const sets = table.sets.map((set) => {
+    const flags = set.flags?.length ? ` flags ${set.flags.join(',')};` : '';
+    const word = set.type.includes(' : ') ? 'map' : 'set';
+    return `\t${word} ${checked(NAME, set.name, 'set name')} { type ${set.type};${flags} }`;
+  });
+  const body = [`table ${name} {`, ...sets, ...table.chains.map(chainText), '}'].join('\n');
+  // Deleting and adding in one transaction swaps the ruleset without a moment in between; but a deletion
+  // makes the kernel wait 13 ms, so only where there is something to delete.
+  return fresh ? body : `delete table ${name}\n${body}`;
+}
+
+export const deleteTableText = (table: { family: string; name: string }): string =>
+  `delete table ${table.family} ${checked(NAME, table.name, 'table name')}`;
+
+const elementOf = (row: NftElementRow): string => {
+  const key = checked(ADDRESS, row.element, 'element');
+  return row.value === undefined ? key : `${key} : ${checked(ADDRESS, row.value, 'element')}`;
+};
+
+/** Add or delete elements, one command for each map. */
+export function elementsText(verb: 'add' | 'delete', rows: readonly NftElementRow[]): string {
+  const bySet = new Map<string, NftElementRow[]>();
+  for (const row of rows) {
+    const set = `${row.family} ${row.table} ${row.set}`;
+    bySet.set(set, [...(bySet.get(set) ?? []), row]);
+  }
+  return [...bySet]
+    .map(([set, list]) => `${verb} element ${set} { ${list.map(elementOf).join(', ')} }`)
+    .join('\n');
+}

@@ -1,0 +1,181 @@
+/**
+ * Actual rows: one namespace read from the kernel, the disk and the process table. The only code that turns
+ * what the kernel shows into rows; it decides nothing.
+ */
+import fs from 'node:fs';
+import { readAddresses } from '../kernel/address.ts';
+import { type Link, readLink, readLinks } from '../kernel/link.ts';
+import { readNeighbours } from '../kernel/neighbour.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../kernel/netlink.ts';
+import { inNamespace, namespaceExists, namespaceInode } from '../kernel/netns.ts';
+import { readNftTable } from '../kernel/nft-table.ts';
+import { readPidFile, readProcess } from '../kernel/process.ts';
+import { type KernelNexthop, readRoutes, readRules } from '../kernel/route.ts';
+import { readSysctl } from '../kernel/sysctl.ts';
+import { type ActualRow, elementKey } from './actual.ts';
+import { isManaged, TABLE } from './ownership.ts';
+import * as rows from './rows.ts';
+
+type Into = Map<string, ActualRow>;
+
+const put = (into: Into, row: ActualRow): void => void into.set(row.key, row);
+
+function linkRow(ns: string, link: Link, names: ReadonlyMap<number, string>): rows.LinkRow {
+  return rows.link({
+    ns,
+    name: link.name,
+    type: link.type as rows.LinkRow['type'],
+    mac: link.mac,
+    mtu: link.mtu,
+    up: link.up,
+    master: link.master ? names.get(link.master) : undefined,
+    addrGenMode: link.addrGenMode,
+  });
+}
+
+function readDevices(ns: string, socket: NetlinkSocket, into: Into): ReadonlyMap<number, string> {
+  const links = readLinks(socket);
+  const names = new Map(links.map((link) => [link.index, link.name]));
+  for (const link of links) put(into, linkRow(ns, link, names));
+  return names;
+}
+
+function readAddressRows(
+  ns: string,
+  socket: NetlinkSocket,
+  names: ReadonlyMap<number, string>,
+  into: Into,
+): void {
+  for (const found of readAddresses(socket)) {
+    const dev = names.get(found.index);
+    // Learned by router advertisement, or a duplicate the kernel refuses to use: not there for us.
+    if (dev === undefined || !found.permanent || found.dadFailed) continue;
+    const { ip, prefix, scope, broadcast, nodad } = found;
+    const family = ip.includes(':') ? 6 : 4;
+    put(into, rows.address({ ns, dev, ip, prefix, family, scope, broadcast, nodad }));
+  }
+}
+
+function readRouteRows(
+  ns: string,
+  socket: NetlinkSocket,
+  names: ReadonlyMap<number, string>,
+  into: Into,
+): void {
+  const hop = ({ via, index, weight }: KernelNexthop): rows.Nexthop => ({
+    via,
+    dev: index === undefined ? undefined : names.get(index),
+    weight,
+  });
+  for (const route of readRoutes(socket)) {
+    const row = rows.route({ ...route, ns, nexthops: route.nexthops.map(hop) });
+    // A wanted route may stand behind one of the kernel's own with the same destination.
+    if (!into.has(row.key) || (into.get(row.key) as rows.RouteRow).protocol === KERNEL_PROTOCOL)
+      put(into, row);
+  }
+}
+
+const KERNEL_PROTOCOL = 2;
+
+function readNeighbourRows(
+  ns: string,
+  socket: NetlinkSocket,
+  names: ReadonlyMap<number, string>,
+  into: Into,
+): void {
+  for (const { index, ip, mac, proxy } of readNeighbours(socket)) {
+    const dev = names.get(index);
+    if (dev) put(into, rows.neighbour({ ns, dev, ip, family: ip.includes(':') ? 6 : 4, mac, proxy }));
+  }
+}
+
+function readTable(
+  ns: string,
+  socket: NetlinkSocket,
+  table: { family: 'inet' | 'ip' | 'ip6'; name: string },
+  into: Into,
+): void {
+  const state = readNftTable(socket, table.family, table.name);
+  if (!state) return;
+  const key = `${ns}|nft-table|${table.family} ${table.name}`;
+  put(into, { kind: 'nft-table', key, ns, family: table.family, name: table.name, state });
+  for (const [set, elements] of state.elements)
+    for (const [element, value] of elements) {
+      const where = { ns, family: table.family, table: table.name, set, element };
+      put(into, {
+        kind: 'nft-element',
+        key: elementKey(ns, table.family, table.name, set, element),
+        ...where,
+        value,
+      });
+    }
+}
+
+/** A file as it is; a daemon only if the process is really the one: arguments' id, and namespace. */
+function readFile(wanted: rows.FileRow, into: Into): void {
+  try {
+    const content = fs.readFileSync(wanted.path, 'utf8');
+    put(into, { ...wanted, content, mode: fs.statSync(wanted.path).mode & 0o7777 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function readDaemon(wanted: rows.DaemonRow, into: Into): void {
+  const pid = readPidFile(wanted.pidFile);
+  const found = pid === undefined ? undefined : readProcess(pid);
+  if (!found || found.netns !== namespaceInode(wanted.ns)) return;
+  if (!found.argv.some((arg) => arg.includes(wanted.id))) return;
+  put(into, { ...wanted, argv: found.argv });
+}
+
+function readWanted(wanted: Iterable<rows.Row>, into: Into): void {
+  for (const row of wanted) {
+    if (row.kind === 'file') readFile(row, into);
+    else if (row.kind === 'daemon') readDaemon(row, into);
+    else if (row.kind === 'sysctl') {
+      const value = readSysctl(row.name);
+      if (value !== undefined) put(into, { ...row, value });
+      else if (row.optional) put(into, row);
+    }
+  }
+}
+
+/**
+ * Everything of the namespace that we might own, by key; empty if it does not exist. `wanted` are rows whose
+ * objects can't be listed (sysctls, files, daemons): they are looked up one by one. In the host's
+ * namespace only devices are read: nothing else there is ever ours.
+ */
+export function readNamespace(ns: rows.NamespaceName, wanted: readonly rows.Row[]): Map<string, ActualRow> {
+  const into: Into = new Map();
+  if (ns !== rows.HOST && !namespaceExists(ns)) {
+    for (const row of wanted) if (row.kind === 'file') readFile(row, into);
+    return into;
+  }
+  if (ns !== rows.HOST) put(into, rows.netns(ns));
+  {
+    using socket = new NetlinkSocket(NETLINK_ROUTE, ns);
+    const names = readDevices(ns, socket, into);
+    if (ns !== rows.HOST) {
+      readAddressRows(ns, socket, names, into);
+      readRouteRows(ns, socket, names, into);
+      readNeighbourRows(ns, socket, names, into);
+      for (const rule of readRules(socket)) put(into, rows.rule({ ...rule, ns }));
+    }
+  }
+  if (isManaged(ns)) {
+    using socket = new NetlinkSocket(NETLINK_NETFILTER, ns);
+    readTable(ns, socket, TABLE, into);
+  }
+  inNamespace(ns, () => readWanted(wanted, into));
+  return into;
+}
+
+/** One device of the host's namespace, read alone (its table is long); undefined if it is gone. */
+export function readHostLink(name: string): rows.LinkRow | undefined {
+  using socket = new NetlinkSocket(NETLINK_ROUTE, rows.HOST);
+  const link = readLink(socket, { name });
+  if (!link) return undefined;
+  const master = link.master ? readLink(socket, { index: link.master }) : undefined;
+  return linkRow(rows.HOST, link, new Map(master ? [[master.index, master.name]] : []));
+}

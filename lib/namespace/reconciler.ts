@@ -1,0 +1,412 @@
+/**
+ * The loop around the library: what each owner wants → what differs → steps → done, again on failure (with
+ * backoff) and on drift (when the kernel tells). One owner's trouble stays its own.
+ */
+import { reloadDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
+import { Monitor } from '../kernel/monitor.ts';
+import { namespaceInode } from '../kernel/netns.ts';
+import { Announcer } from './announcer.ts';
+import { apply, type Outcome } from './apply.ts';
+import { Delta } from './delta.ts';
+import { type Change, plan, type Step } from './plan.ts';
+import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
+import { readHostLink, readNamespace } from './read.ts';
+import type { Records } from './records.ts';
+import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
+
+export interface Failure {
+  readonly ns: NamespaceName;
+  readonly key: string;
+  readonly message: string;
+}
+
+export interface Reconciled {
+  /** steps done */
+  readonly steps: number;
+  readonly failures: readonly Failure[];
+}
+
+/** One reconciliation that did something, for the journal and the log. */
+export interface Report {
+  readonly owner: string;
+  readonly cause: string;
+  readonly outcomes: readonly Outcome[];
+  readonly ms: number;
+}
+
+export interface ReconcilerSettings {
+  /** where owners are remembered; none in tests that don't restart */
+  readonly records?: Records;
+  /** listen to the kernel and repair what others change */
+  readonly heal?: boolean;
+  readonly onReport?: (report: Report) => void;
+  readonly onError?: (message: string) => void;
+  /** announce added addresses; off in benchmarks of the kernel floor */
+  readonly announce?: boolean;
+}
+
+/** Events settle this long before a namespace is looked at: a change often comes as several. */
+const SETTLE_MS = 50;
+/** A step may have effects of its own (a device takes its routes along): look again at most this often. */
+const PASSES = 4;
+const RECORD_DELAY_MS = 500;
+/** A daemon that lived shorter than this is restarted with backoff. */
+const QUICK_DEATH_MS = 5_000;
+
+export class Reconciler {
+  readonly delta = new Delta();
+  private readonly settings: ReconcilerSettings;
+  private readonly monitor: Monitor | undefined;
+  private readonly announcer = new Announcer();
+  private readonly running = new Map<string, Promise<unknown>>();
+  private readonly failures = new Map<string, number>();
+  private readonly timers = new Map<string, NodeJS.Timeout>();
+  private readonly inodes = new Map<NamespaceName, number>();
+  private readonly watchedDaemons = new Map<string, { pid: number; stop: () => void }>();
+  private readonly unsaved = new Map<string, unknown>();
+  private readonly changedNamespaces = new Set<NamespaceName>();
+  private readonly changedHostLinks = new Set<string>();
+  private closed = false;
+
+  constructor(settings: ReconcilerSettings = {}) {
+    this.settings = settings;
+    if (settings.heal)
+      this.monitor = new Monitor({
+        changed: (ns) => this.suspect(ns),
+        hostLink: (name) => this.suspectHostLink(name),
+        namespace: (name) => this.suspectName(name),
+        overflow: () => {
+          for (const ns of this.delta.namespaces()) this.suspect(ns);
+        },
+      });
+  }
+
+  /**
+   * Replace what an owner wants; nothing is done yet. `record` is what to remember it by (its payload).
+   */
+  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void {
+    this.delta.setDesired(owner, groups);
+    if (record !== undefined) this.unsaved.set(owner, record);
+  }
+
+  /** The owner wants nothing any more. */
+  removeOwner(owner: string): void {
+    this.unsaved.delete(owner);
+    this.delta.setDesired(owner, []);
+  }
+
+  /** What would be done now, in order; nothing is done. */
+  plan(owner: string): Step[] {
+    this.read(owner);
+    return plan(this.delta.changes(owner));
+  }
+
+  /**
+   * Make what is what the owner wants. Runs of one owner follow each other; the answer tells what was done
+   * and what the kernel refused (that is tried again with backoff).
+   */
+  reconcile(owner: string, cause = 'update'): Promise<Reconciled> {
+    const before = this.running.get(owner) ?? Promise.resolve();
+    const next = before.then(
+      () => this.run(owner, cause),
+      () => this.run(owner, cause),
+    );
+    this.running.set(owner, next);
+    const clear = (): void => {
+      if (this.running.get(owner) === next) this.running.delete(owner);
+    };
+    next.then(clear, clear);
+    return next;
+  }
+
+  /** Owners being worked on, waiting for a retry, or with drift noticed. */
+  get pending(): number {
+    const waiting = [...this.timers.keys()].filter((key) => key !== 'records');
+    return new Set([...this.running.keys(), ...waiting]).size;
+  }
+
+  /** Resolves when nothing is running (retries that wait for their time don't count). */
+  async settled(): Promise<void> {
+    while (this.running.size > 0) await Promise.allSettled(this.running.values());
+    await this.announcer.sent();
+  }
+
+  /** Stop listening and retrying. What was built stays. */
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const timer of this.timers.values()) clearTimeout(timer);
+    this.timers.clear();
+    await this.settled();
+    this.flushRecords();
+    for (const { stop } of this.watchedDaemons.values()) stop();
+    this.announcer.close();
+    this.monitor?.close();
+  }
+
+  // --- one run -----------------------------------------------------------------------------------------
+
+  private read(owner: string): void {
+    for (const ns of this.delta.namespacesOf(owner)) {
+      if (this.delta.isRead(ns)) continue;
+      const wanted = [...this.delta.desiredIn(ns), ...this.delta.formerIn(owner, ns)];
+      this.delta.setActual(ns, readNamespace(ns, wanted));
+    }
+  }
+
+  private async run(owner: string, cause: string): Promise<Reconciled> {
+    const started = performance.now();
+    const outcomes: Outcome[] = [];
+    for (let pass = 0; pass < PASSES; pass++) {
+      this.read(owner);
+      const changes = this.delta.changes(owner);
+      if (changes.length === 0) break;
+      if (pass === 0) this.remember(owner, changes);
+      const done = await this.pass(owner, changes);
+      outcomes.push(...done);
+      if (done.some((outcome) => outcome.error !== undefined)) break;
+      if (!this.lookAgain(done)) break;
+    }
+    this.conclude(owner);
+    return this.summarise(owner, cause, outcomes, performance.now() - started);
+  }
+
+  /** Stop what goes, change the kernel in one go, start and reload what comes. */
+  private async pass(owner: string, changes: readonly Change[]): Promise<Outcome[]> {
+    const steps = plan(changes);
+    const stopping = steps.filter((step) => step.row.kind === 'daemon' && step.action !== 'create');
+    for (const step of stopping) await this.stop(step);
+    const outcomes = [...apply(steps)];
+    const broken = new Set(outcomes.flatMap((o) => (o.error === undefined ? [] : [o.step.row.ns])));
+    const byKey = new Map(changes.map((change) => [change.key, change]));
+    for (const step of steps) if (step.row.kind === 'daemon') outcomes.push(await this.daemon(step, broken));
+    this.settle(owner, outcomes, byKey);
+    this.reload(outcomes);
+    if (this.settings.announce !== false) this.announcer.take(outcomes);
+    return outcomes;
+  }
+
+  private async stop(step: Step): Promise<void> {
+    const row = step.row as DaemonRow;
+    this.watchedDaemons.get(row.key)?.stop();
+    this.watchedDaemons.delete(row.key);
+    await stopDaemon(row);
+  }
+
+  private async daemon(step: Step, broken: ReadonlySet<NamespaceName>): Promise<Outcome> {
+    if (step.action === 'remove') return { step };
+    const row = step.row as DaemonRow;
+    if (broken.has(row.ns)) return { step, error: 'what it needs could not be made' };
+    const exit = await startDaemon(row);
+    if (!exit.ok) return { step, error: exit.words };
+    return { step };
+  }
+
+  private settle(owner: string, outcomes: readonly Outcome[], byKey: ReadonlyMap<string, Change>): void {
+    const refused = new Set<NamespaceName>();
+    for (const { step, error } of outcomes) {
+      const change = byKey.get(step.row.key);
+      if (error !== undefined) refused.add(step.row.ns);
+      else if (change) this.delta.done(owner, change);
+    }
+    for (const ns of refused) this.delta.forget(ns);
+  }
+
+  /** Files changed under a daemon that went on running: it reads them again, once. */
+  private reload(outcomes: readonly Outcome[]): void {
+    const restarted = new Set(
+      outcomes.flatMap((o) => (o.step.row.kind === 'daemon' ? [o.step.row.key] : [])),
+    );
+    const keys = new Set<string>();
+    for (const { step, error } of outcomes)
+      if (!error && step.row.kind === 'file' && step.row.reloads && !restarted.has(step.row.reloads))
+        keys.add(step.row.reloads);
+    for (const key of keys) {
+      const row = this.delta.desired(key);
+      if (row?.kind === 'daemon') reloadDaemon(row);
+    }
+  }
+
+  /** Removing a device or address may have taken routes along: read such namespaces again. */
+  private lookAgain(outcomes: readonly Outcome[]): boolean {
+    const disturbed = new Set<NamespaceName>();
+    for (const { step } of outcomes) {
+      const { row } = step;
+      const strong = row.kind === 'link' || row.kind === 'address';
+      if (strong && step.action !== 'create' && row.ns !== HOST) disturbed.add(row.ns);
+    }
+    let again = false;
+    for (const ns of disturbed) {
+      if (!this.delta.isRead(ns)) continue;
+      this.delta.setActual(ns, readNamespace(ns, this.delta.desiredIn(ns)));
+      again = true;
+    }
+    return again;
+  }
+
+  /** Namespaces and daemons of the owner are watched from now on; removed ones no longer. */
+  private conclude(owner: string): void {
+    if (this.delta.desiredBy(owner).length === 0 && !this.delta.dirtyOwners().includes(owner))
+      this.settings.records?.remove(owner);
+    if (this.unsaved.has(owner)) this.soonSave();
+    if (!this.monitor) return;
+    for (const row of this.delta.desiredBy(owner)) {
+      if (row.kind === 'netns') this.watchNamespace(row.ns);
+      else if (row.kind === 'daemon') this.watchDaemon(owner, row);
+    }
+  }
+
+  private summarise(owner: string, cause: string, outcomes: readonly Outcome[], ms: number): Reconciled {
+    const failures = outcomes.flatMap(({ step, error }) =>
+      error === undefined ? [] : [{ ns: step.row.ns, key: step.row.key, message: error }],
+    );
+    if (outcomes.length > 0) this.settings.onReport?.({ owner, cause, outcomes, ms });
+    if (failures.length > 0) this.retry(owner, failures);
+    else this.failures.delete(owner);
+    return { steps: outcomes.length - failures.length, failures };
+  }
+
+  // --- again ---------------------------------------------------------------------------------------------
+
+  private retry(owner: string, failures: readonly Failure[]): void {
+    const attempts = (this.failures.get(owner) ?? 0) + 1;
+    this.failures.set(owner, attempts);
+    const tolerated = failures.every(({ key }) => {
+      const row = this.delta.desired(key);
+      return row?.kind === 'route' && row.tolerant;
+    });
+    const delay = tolerated
+      ? DEFAULT_BACKOFF.longest
+      : backoffDelay(attempts, DEFAULT_BACKOFF, Math.random());
+    this.later(owner, delay, 'retry');
+  }
+
+  private later(owner: string, delay: number, cause: string): void {
+    if (this.closed) return;
+    clearTimeout(this.timers.get(owner));
+    const timer = setTimeout(() => {
+      this.timers.delete(owner);
+      this.reconcile(owner, cause).catch((error: unknown) =>
+        this.settings.onError?.(`${owner}: ${String(error)}`),
+      );
+    }, delay);
+    this.timers.set(owner, timer);
+  }
+
+  // --- drift ---------------------------------------------------------------------------------------------
+
+  private suspect(ns: NamespaceName): void {
+    if (this.closed) return;
+    this.changedNamespaces.add(ns);
+    this.soon('drift', () => this.look());
+  }
+
+  private suspectHostLink(name: string): void {
+    if (this.delta.desired(`${HOST}|link|${name}`) === undefined) return;
+    this.changedHostLinks.add(name);
+    this.soon('drift', () => this.look());
+  }
+
+  /** A name under /run/netns came or went. Those this process made itself are known by their inode. */
+  private suspectName(name: string): void {
+    if (!this.inodes.has(name) || this.inodes.get(name) === namespaceInode(name)) return;
+    this.monitor?.unwatch(name);
+    this.inodes.delete(name);
+    this.suspect(name);
+  }
+
+  private soon(what: string, fn: () => void): void {
+    if (this.closed || this.timers.has(what)) return;
+    this.timers.set(
+      what,
+      setTimeout(() => {
+        this.timers.delete(what);
+        fn();
+      }, SETTLE_MS),
+    );
+  }
+
+  /** Read what is suspected and repair what differs. Owners at work are looked at once they are done. */
+  private look(): void {
+    const busy = new Set(this.running.keys());
+    for (const ns of this.changedNamespaces) {
+      const owners = new Set(this.delta.desiredIn(ns).flatMap((row) => this.delta.ownersOf(row.key)));
+      if ([...owners].some((owner) => busy.has(owner))) continue;
+      this.changedNamespaces.delete(ns);
+      if (owners.size > 0) this.delta.setActual(ns, readNamespace(ns, this.delta.desiredIn(ns)));
+    }
+    for (const name of this.changedHostLinks) {
+      this.changedHostLinks.delete(name);
+      if (this.delta.isRead(HOST)) this.delta.setActualRow(HOST, `${HOST}|link|${name}`, readHostLink(name));
+    }
+    for (const owner of this.delta.dirtyOwners())
+      if (!busy.has(owner) && !this.timers.has(owner)) this.repair(owner);
+    if (this.changedNamespaces.size > 0) this.soon('drift', () => this.look());
+  }
+
+  private repair(owner: string): void {
+    this.reconcile(owner, 'drift').catch((error: unknown) =>
+      this.settings.onError?.(`${owner}: ${String(error)}`),
+    );
+  }
+
+  private watchNamespace(ns: NamespaceName): void {
+    const inode = namespaceInode(ns);
+    if (inode === undefined || this.inodes.get(ns) === inode) return;
+    this.inodes.set(ns, inode);
+    this.monitor?.unwatch(ns);
+    this.monitor?.watch(ns);
+  }
+
+  private watchDaemon(owner: string, row: DaemonRow): void {
+    const found = runningDaemon(row);
+    const known = this.watchedDaemons.get(row.key);
+    if (!found || known?.pid === found.pid) return;
+    known?.stop();
+    const since = Date.now();
+    const stop = this.monitor!.watchProcess(found.pid, () => {
+      this.watchedDaemons.delete(row.key);
+      if (this.closed || this.delta.desired(row.key) === undefined) return;
+      this.delta.setActualRow(row.ns, row.key, undefined);
+      if (Date.now() - since > QUICK_DEATH_MS) this.repair(owner);
+      else this.retry(owner, [{ ns: row.ns, key: row.key, message: 'it ended soon after its start' }]);
+    });
+    this.watchedDaemons.set(row.key, { pid: found.pid, stop });
+  }
+
+  // --- memory --------------------------------------------------------------------------------------------
+
+  /**
+   * Before the kernel is touched a new owner must be on record, and whatever is added to the host's
+   * namespace, where names alone prove nothing. All else is written a moment later: a burst costs one write.
+   */
+  private remember(owner: string, changes: readonly Change[]): void {
+    const { records } = this.settings;
+    if (!records || !this.unsaved.has(owner)) return;
+    const onHost = changes.some((change) => change.desired?.ns === HOST && !change.actual);
+    if (onHost || !records.has(owner)) this.save(owner);
+  }
+
+  private save(owner: string): void {
+    const record = this.unsaved.get(owner);
+    this.unsaved.delete(owner);
+    if (record !== undefined) this.settings.records?.save(owner, record);
+  }
+
+  private soonSave(): void {
+    if (this.closed || this.timers.has('records')) return;
+    this.timers.set(
+      'records',
+      setTimeout(() => this.flushRecords(), RECORD_DELAY_MS),
+    );
+  }
+
+  private flushRecords(): void {
+    clearTimeout(this.timers.get('records'));
+    this.timers.delete('records');
+    for (const owner of [...this.unsaved.keys()]) this.save(owner);
+  }
+}
+
+/** Rows in the order they would be made, for showing. */
+export const inOrder = (rows: readonly Row[]): Row[] =>
+  plan(rows.map((row) => ({ key: row.key, desired: row, reason: 'wanted' }))).map((step) => step.row as Row);

@@ -1,0 +1,76 @@
+/**
+ * What an agent was last asked to build, on disk: one JSON file for each router or network. Written before the
+ * kernel is touched for a new one, so that a crash leaves nothing nobody remembers; read at start (what
+ * is ours to remove) and by the operator's command with no agent running.
+ */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { counters } from '../kernel/counters.ts';
+
+const NAME = /^[A-Za-z0-9._-]{1,200}$/;
+const SUFFIX = '.json';
+
+export class Records {
+  readonly directory: string;
+  private readonly texts = new Map<string, string>();
+  private made = false;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  private path(owner: string): string {
+    if (!NAME.test(owner)) throw new RangeError(`not fit to name a record: ${JSON.stringify(owner)}`);
+    return join(this.directory, owner + SUFFIX);
+  }
+
+  /** All records; a file that can't be understood is an error naming it (nothing is guessed away). */
+  load(): Map<string, unknown> {
+    const found = new Map<string, unknown>();
+    for (const name of this.names()) {
+      const path = join(this.directory, name);
+      const text = fs.readFileSync(path, 'utf8');
+      try {
+        found.set(name.slice(0, -SUFFIX.length), JSON.parse(text));
+      } catch {
+        throw new Error(`${path} is damaged: move it away and remove by hand what it was for`);
+      }
+      this.texts.set(name.slice(0, -SUFFIX.length), text);
+    }
+    return found;
+  }
+
+  private names(): string[] {
+    try {
+      return fs.readdirSync(this.directory).filter((name) => name.endsWith(SUFFIX));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** Atomic; no write if nothing changed. */
+  save(owner: string, payload: unknown): void {
+    const text = JSON.stringify(payload);
+    if (this.texts.get(owner) === text) return;
+    if (!this.made) {
+      fs.mkdirSync(this.directory, { recursive: true, mode: 0o750 });
+      this.made = true;
+    }
+    const path = this.path(owner);
+    counters.writes += 1;
+    fs.writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    fs.renameSync(`${path}.new`, path);
+    this.texts.set(owner, text);
+  }
+
+  has(owner: string): boolean {
+    return this.texts.has(owner);
+  }
+
+  remove(owner: string): void {
+    if (!this.texts.delete(owner)) return;
+    counters.writes += 1;
+    fs.rmSync(this.path(owner), { force: true });
+  }
+}
