@@ -16,6 +16,8 @@ export interface Context {
   readonly routers: Catalogue<true>;
   readonly ports: Catalogue<PortPlan>;
   readonly instances: Catalogue<{ readonly name: string; readonly ports: readonly PortPlan[] }>;
+  /** ids of networks with a subnet that was found wrong: what its ports lack may be due to that */
+  readonly incomplete: Set<string>;
   /** in the order of the file */
   readonly all: { readonly networks: TopologyNetwork[]; readonly ports: PortPlan[] };
 }
@@ -30,5 +32,6 @@ export const newContext = (source: Source, name: string, host: string): Context 
   routers: new Catalogue(source, 'router'),
   ports: new Catalogue(source, 'port'),
   instances: new Catalogue(source, 'instance'),
+  incomplete: new Set(),
   all: { networks: [], ports: [] },
 });

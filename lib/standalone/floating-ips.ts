@@ -16,7 +16,8 @@ export interface FloatingIpPlan {
   readonly target?: PortPlan;
 }
 
-const hasIpv4 = (port: PortPlan): boolean => port.network.subnets.some(({ ip_version }) => ip_version === 4);
+const hasIpv4 = (context: Context, port: PortPlan): boolean =>
+  context.incomplete.has(port.network_id) || port.network.subnets.some(({ ip_version }) => ip_version === 4);
 
 function targetOf(context: Context, entry: FloatingIpEntry): PortPlan | undefined {
   const { section, port, instance } = entry;
@@ -24,7 +25,7 @@ function targetOf(context: Context, entry: FloatingIpEntry): PortPlan | undefine
   if (port) return context.ports.find(port, section.subject);
   const found = instance && context.instances.find(instance, section.subject);
   if (!instance || !found) return undefined;
-  const candidates = found.ports.filter(hasIpv4);
+  const candidates = found.ports.filter((port) => hasIpv4(context, port));
   if (candidates.length === 1) return candidates[0];
   const many = candidates.length > 1;
   context.source.report(
@@ -50,6 +51,7 @@ export function planFloatingIp(
   if (!entry.network || !network) return undefined;
   const v4 = network.subnets.find(({ ip_version }) => ip_version === 4);
   if (!network.external || !v4) {
+    if (network.external && context.incomplete.has(network.id)) return undefined;
     const why = network.external ? 'has no IPv4 subnet' : 'is not external';
     const message = `${section.subject}: floating_network ${JSON.stringify(network.name)} ${why}`;
     context.source.report(entry.network.at, message, 'name an external network with an IPv4 subnet');
@@ -94,7 +96,7 @@ function fixedIpOf(context: Context, { entry, target }: FloatingIpPlan) {
     }
     return fixed;
   }
-  if (target && addresses.length !== 1 && (addresses.length > 1 || !hasIpv4(target))) {
+  if (target && addresses.length !== 1 && (addresses.length > 1 || !hasIpv4(context, target))) {
     const message = `${section.subject}: ${target.label} has ${addresses.length} IPv4 addresses`;
     section.source.report(entry.at, message, "say which with 'fixed_ip_address', or give the port one");
   }

@@ -1,5 +1,6 @@
 /** Instances with all that the L2 fabric and the built-in metadata service need to know of them. */
 import { parseCidr } from '../model/ip.ts';
+import { isAutoAddress } from './networks.ts';
 import type { Topology, TopologyInstance } from './topology.ts';
 
 export interface InstanceAddress {
@@ -44,15 +45,15 @@ export function instancesOf(topology: Topology): Instance[] {
       mtu: network.mtu,
       admin_state_up: port.admin_state_up,
       fixed_ips: port.fixed_ips.map(({ subnet_id, ip_address }) => {
-        const { cidr, ip_version, gateway_ip, ipv6_ra_mode, ipv6_address_mode } = subnets.get(subnet_id)!;
-        const modes = [ipv6_ra_mode, ipv6_address_mode];
+        const subnet = subnets.get(subnet_id)!;
+        const { cidr, ip_version, gateway_ip } = subnet;
         return {
           subnet_id,
           ip_address,
           prefixlen: parseCidr(cidr).prefix,
           ip_version,
           gateway_ip: gateway_ip === ip_address ? null : gateway_ip,
-          auto: modes.includes('slaac') || modes.includes('dhcpv6-stateless'),
+          auto: isAutoAddress(subnet),
         };
       }),
       allowed_address_pairs: port.allowed_address_pairs,

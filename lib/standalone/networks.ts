@@ -13,8 +13,11 @@ import type { NetworkEntry, SubnetEntry } from './entries.ts';
 import type { AllocationPool, TopologyNetwork, TopologySubnet } from './topology.ts';
 
 /** Hosts make their own addresses in it (from router advertisements). */
-export const isAutoAddress = ({ ipv6_ra_mode, ipv6_address_mode }: TopologySubnet): boolean =>
-  [ipv6_ra_mode, ipv6_address_mode].some((mode) => mode === 'slaac' || mode === 'dhcpv6-stateless');
+export function isAutoAddress({ cidr, ipv6_ra_mode, ipv6_address_mode }: TopologySubnet): boolean {
+  const { family, prefix } = parseCidr(cidr);
+  const modes = [ipv6_ra_mode, ipv6_address_mode];
+  return family === 6 && prefix === 64 && (modes.includes('slaac') || modes.includes('dhcpv6-stateless'));
+}
 
 const bitsOf = (cidr: Cidr): number => (cidr.family === 4 ? 32 : 128);
 
@@ -90,10 +93,13 @@ function poolsOf(entry: SubnetEntry, cidr: Cidr, gateway: string | null): Alloca
   const { first, last } = usableRange(cidr);
   const { section } = entry;
   const kept: { start: string; end: string; from: bigint; to: bigint }[] = [];
+  let wrongs = 0;
   for (const { start, end, at } of entry.pools) {
     const [from, to] = [parseIp(start), parseIp(end)];
-    const wrong = (message: string, fix: string) =>
+    const wrong = (message: string, fix: string) => {
+      wrongs += 1;
       section.source.report(at, `${section.subject}: allocation pool ${start} to ${end} ${message}`, fix);
+    };
     if (from.family !== cidr.family || to.family !== cidr.family || from.value < first || to.value > last) {
       const range = `${ipFromValue(cidr.family, first)} to ${ipFromValue(cidr.family, last)}`;
       wrong(`is not within ${cidr.text}`, `stay within ${range}`);
@@ -107,7 +113,8 @@ function poolsOf(entry: SubnetEntry, cidr: Cidr, gateway: string | null): Alloca
     }
     kept.push({ start, end, from: from.value, to: to.value });
   }
-  return kept.map(({ start, end }) => ({ start, end }));
+  // With wrong pools nothing can be said about the addresses of ports: go on as if there were none.
+  return wrongs > 0 ? defaultPools(cidr, gateway) : kept.map(({ start, end }) => ({ start, end }));
 }
 
 function checkModes(entry: SubnetEntry, cidr: Cidr, enableDhcp: boolean): void {
@@ -135,6 +142,7 @@ function resolveSubnet(context: Context, entry: SubnetEntry, network: TopologyNe
   const id = entry.id?.value ?? context.makeId('network', network.name, 'subnet', path);
   const names = [entry.name?.value, given];
   if (given === undefined) {
+    context.incomplete.add(network.id);
     context.subnets.add(id, names, entry.at, undefined, network.id);
     return;
   }

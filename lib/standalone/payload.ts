@@ -17,14 +17,16 @@ import type {
 const TIME = '1970-01-01T00:00:00Z';
 
 /** Keys that every API object has. */
-const standard = (id: string) => ({
+const standard = {
   created_at: TIME,
   updated_at: TIME,
   description: '',
   revision_number: 1,
-  standard_attr_id: Number.parseInt(id.slice(0, 7), 16),
-  tags: [] as string[],
-});
+  tags: [],
+};
+
+/** The database's row number of the object, which routers do not show. */
+const rowNumber = (id: string) => ({ standard_attr_id: Number.parseInt(id.slice(0, 7), 16) });
 
 const owner = (project: string) => ({ project_id: project, tenant_id: project });
 
@@ -91,7 +93,8 @@ function portPayload(lookup: Lookup, port: TopologyPort) {
     qos_policy_id: null,
     resource_request: null,
     security_groups: [],
-    ...standard(port.id),
+    ...standard,
+    ...rowNumber(port.id),
     ...owner(port.project_id),
   };
 }
@@ -103,7 +106,8 @@ function subnetPayload(subnet: TopologySubnet) {
     service_types: [],
     shared: false,
     subnetpool_id: null,
-    ...standard(subnet.id),
+    ...standard,
+    ...rowNumber(subnet.id),
     ...owner(project_id),
   };
 }
@@ -173,7 +177,8 @@ function floatingIpPayload(lookup: Lookup, fip: TopologyFloatingIp) {
     port_forwardings: [],
     qos_network_policy_id: null,
     qos_policy_id: null,
-    ...standard(fip.id),
+    ...standard,
+    ...rowNumber(fip.id),
     ...owner(project_id),
   };
 }
@@ -214,7 +219,7 @@ function routerPayload(lookup: Lookup, router: TopologyRouter, floatingIps: read
     availability_zone_hints: [],
     availability_zones: ['nova'],
     conntrack_helpers: [],
-    ...standard(router.id),
+    ...standard,
     ...owner(router.project_id),
   };
 }

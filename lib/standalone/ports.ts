@@ -222,12 +222,13 @@ function reserveGiven(context: Context, book: AddressBook, plan: PortPlan): void
     if (!address) continue;
     const subnet = named ?? plan.network.subnets.find(({ cidr }) => cidrContains(cidr, address.value));
     if (!subnet) {
+      if (context.incomplete.has(plan.network_id)) continue;
       context.source.report(
         address.at,
         `${plan.label}: ${address.value} is outside every subnet of network ${JSON.stringify(plan.network.name)}`,
         `choose one of ${plan.network.subnets.map(({ cidr }) => cidr).join(', ') || 'a subnet yet to be defined'}`,
       );
-    } else if (!routerPort && isAutoAddress(subnet) && parseCidr(subnet.cidr).prefix === 64) {
+    } else if (!routerPort && isAutoAddress(subnet)) {
       const own = eui64(subnet.cidr, plan.mac_address);
       if (own === address.value) continue;
       context.source.report(
@@ -261,7 +262,7 @@ function allocateRest(context: Context, book: AddressBook, plan: PortPlan): void
 function addAutoAddresses(plan: PortPlan): void {
   if (ROUTER_INTERFACE_OWNERS.has(plan.device_owner)) return;
   for (const subnet of plan.network.subnets) {
-    if (!isAutoAddress(subnet) || parseCidr(subnet.cidr).prefix > 64) continue;
+    if (!isAutoAddress(subnet)) continue;
     if (plan.device_owner === DEVICE_OWNER.dhcp && !subnet.enable_dhcp) continue;
     const ip_address = eui64(subnet.cidr, plan.mac_address);
     plan.fixed_ips.push({ subnet, subnet_id: subnet.id, ip_address });

@@ -27,7 +27,7 @@ function planGateway(context: Context, entry: RouterEntry, router: { id: string;
     );
     return undefined;
   }
-  if (network.subnets.length === 0) {
+  if (network.subnets.length === 0 && !context.incomplete.has(network.id)) {
     context.source.report(
       gateway.network.at,
       `${section.subject}: the gateway network ${JSON.stringify(network.name)} has no subnet`,
@@ -134,7 +134,11 @@ function checkSubnets(context: Context, plan: RouterPlan): void {
   const seen = new Set<TopologySubnet>();
   const gateway = plan.gateway ? [{ port: plan.gateway, at: plan.gateway.at }] : [];
   for (const { port, at } of [...gateway, ...plan.interfaces]) {
-    if (port.fixed_ips.length === 0 && port.network.subnets.length === 0) {
+    if (
+      port.fixed_ips.length === 0 &&
+      port.network.subnets.length === 0 &&
+      !context.incomplete.has(port.network_id)
+    ) {
       const message = `${subject}: network ${JSON.stringify(port.network.name)} has no subnet to route`;
       context.source.report(at, message, 'give it one');
     }
