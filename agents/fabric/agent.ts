@@ -1,0 +1,106 @@
+/**
+ * The L2 fabric of the standalone mode: bridges, physical interfaces and instances. Against Neutron the L2
+ * agent and the hypervisor do this.
+ */
+import type { Instance } from '../../lib/standalone/instance-view.ts';
+import type { Part, Site } from '../../lib/standalone/site.ts';
+import { compileInstance, compileSegment, type InstanceHost, type SegmentSource } from './compile/fabric.ts';
+
+const INSTANCES = 'instance';
+const SEGMENTS = 'segment';
+
+/** Owner name of a network's bridge: the network's own id is the DHCP agent's. */
+const segmentOwner = (networkId: string): string => `${SEGMENTS}-${networkId}`;
+
+/** Rows of a recorded instance or segment, as they were last asked for; undefined: not this agent's. */
+export function compileFabricRecord(record: { kind: string; payload: unknown }, host: InstanceHost) {
+  if (record.kind === INSTANCES) return compileInstance(record.payload as Instance, host);
+  return record.kind === SEGMENTS ? compileSegment(record.payload as SegmentSource) : undefined;
+}
+
+export const instanceHost = (site: Pick<Site, 'directory' | 'packageRoot'>): InstanceHost => ({
+  directory: `${site.directory}/instances`,
+  leaseScript: `${site.packageRoot}/deploy/instance-lease-script`,
+});
+
+/** Follows the controller's instances and networks. */
+export function createFabric(site: Site): Part {
+  const { controller, reconciler, log } = site;
+  const host = instanceHost(site);
+  const known = new Set(site.recorded([INSTANCES, SEGMENTS]));
+  const problems = new Map<string, string>();
+  let running: Promise<unknown> = Promise.resolve();
+  let pending = 0;
+
+  async function want(
+    owner: string,
+    groups: ReturnType<typeof compileSegment>,
+    record: unknown,
+  ): Promise<void> {
+    known.add(owner);
+    reconciler.setDesired(owner, groups, record);
+    note(owner, (await reconciler.reconcile(owner)).failures);
+  }
+
+  function note(owner: string, failures: readonly { key: string; message: string }[]): void {
+    const [first] = failures;
+    if (!first) {
+      problems.delete(owner);
+      return;
+    }
+    problems.set(owner, `${first.key}: ${first.message}`);
+    log.warn({ owner }, `not as wanted: ${first.key}: ${first.message}`);
+  }
+
+  async function synchronise(): Promise<void> {
+    const wanted = new Set<string>();
+    for (const network of controller.networks()) {
+      const owner = segmentOwner(network.id);
+      wanted.add(owner);
+      const { id, name, physical_interface } = network;
+      await want(owner, compileSegment(network), {
+        kind: SEGMENTS,
+        payload: { id, name, physical_interface },
+      });
+    }
+    for (const instance of controller.instances()) {
+      wanted.add(instance.id);
+      await want(instance.id, compileInstance(instance, host), { kind: INSTANCES, payload: instance });
+    }
+    // Instances before bridges: a bridge goes once nothing is plugged into it.
+    const gone = [...known].filter((owner) => !wanted.has(owner)).sort();
+    for (const owner of gone) {
+      reconciler.removeOwner(owner);
+      const { failures } = await reconciler.reconcile(owner, 'no longer in the topology');
+      note(owner, failures);
+      if (failures.length === 0) known.delete(owner);
+    }
+  }
+
+  const resync = (): void => {
+    pending += 1;
+    running = running
+      .then(synchronise)
+      .catch((error: unknown) => log.error(`fabric: ${String(error)}`))
+      .finally(() => {
+        pending -= 1;
+        site.touch();
+      });
+  };
+
+  return {
+    role: 'fabric',
+    start() {
+      controller.on('instancesUpdated', resync);
+      controller.on('networksUpdated', resync);
+      controller.on('networksDeleted', resync);
+      resync();
+    },
+    async stop() {
+      for (const name of ['instancesUpdated', 'networksUpdated', 'networksDeleted'] as const)
+        controller.off(name, resync);
+      await running;
+    },
+    status: () => ({ settled: pending === 0, problems: Object.fromEntries(problems) }),
+  };
+}
