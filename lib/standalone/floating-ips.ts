@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import type { FloatingIpEntry } from './entries.ts';
 import { type PortPlan, planPort } from './ports.ts';
 import type { RouterPlan } from './routers.ts';
-import type { TopologyFloatingIp, TopologyNetwork } from './topology.ts';
+import type { TopologyFloatingIp, TopologyNetwork, TopologySubnet } from './topology.ts';
 
 export interface FloatingIpPlan {
   readonly entry: FloatingIpEntry;
@@ -103,6 +103,19 @@ function fixedIpOf(context: Context, { entry, target }: FloatingIpPlan) {
   return addresses.length === 1 ? addresses[0] : undefined;
 }
 
+function routersBySubnet(routers: readonly RouterPlan[]): Map<TopologySubnet, RouterPlan[]> {
+  const attached = new Map<TopologySubnet, RouterPlan[]>();
+  for (const router of routers) {
+    const subnets = router.interfaces.flatMap(({ port }) => port.fixed_ips.map(({ subnet }) => subnet));
+    for (const subnet of new Set(subnets)) {
+      const list = attached.get(subnet);
+      if (list) list.push(router);
+      else attached.set(subnet, [router]);
+    }
+  }
+  return attached;
+}
+
 export function resolveFloatingIps(
   context: Context,
   plans: readonly FloatingIpPlan[],
@@ -110,6 +123,7 @@ export function resolveFloatingIps(
 ): TopologyFloatingIp[] {
   const behind = new Map<string, FloatingIpPlan>();
   const ids = new Set<string>();
+  const attached = routersBySubnet(routers);
   return plans.map((plan) => {
     const { entry, id, network, port, target } = plan;
     const { section } = entry;
@@ -124,18 +138,16 @@ export function resolveFloatingIps(
     }
     behind.set(key, plan);
     ids.add(id);
-    const carriers = routers.filter(
-      (router) =>
-        router.gateway?.network === network &&
-        router.interfaces.some((one) => one.port.fixed_ips.some(({ subnet }) => subnet === fixed?.subnet)),
+    const carriers = (fixed && attached.get(fixed.subnet))?.filter(
+      (router) => router.gateway?.network === network,
     );
     // Several routers on one subnet: the one that is the subnet's gateway carries the traffic back.
     const router =
-      carriers.find((one) =>
+      carriers?.find((one) =>
         one.interfaces.some(({ port: own }) =>
           own.fixed_ips.some((ip) => ip.ip_address === fixed?.subnet.gateway_ip),
         ),
-      ) ?? carriers[0];
+      ) ?? carriers?.[0];
     if (fixed && !router) {
       section.source.report(
         (entry.port ?? entry.instance)!.at,
