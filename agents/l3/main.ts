@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { runAgentProgram } from '../../lib/standalone/program.ts';
+import { createL3Part } from './standalone.ts';
+
+await runAgentProgram({
+  program: 'viaduct-l3-agent',
+  does: 'Builds router namespaces: forwarding, SNAT, floating IPs.',
+  role: 'l3',
+  create: createL3Part,
+});

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { runAgentProgram } from '../../lib/standalone/program.ts';
+import { createMetadataPart } from './standalone.ts';
+
+await runAgentProgram({
+  program: 'viaduct-metadata-agent',
+  does: 'Answers 169.254.169.254 in router and DHCP namespaces and forwards to the metadata service.',
+  role: 'metadata',
+  create: createMetadataPart,
+});
