@@ -15,7 +15,7 @@ import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts
 import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '../kernel/netns.ts';
 import { loadRuleset } from '../kernel/nftables.ts';
 import { addRule, deleteRoute, deleteRule, replaceRoute } from '../kernel/route.ts';
-import { writeSysctl } from '../kernel/sysctl.ts';
+import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import { deleteTableText, elementsText, tableText } from './nft-text.ts';
 import { type Step, stageOf } from './plan.ts';
 import type { LinkRow, NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
@@ -62,6 +62,8 @@ class Run {
   private readonly sockets = new Map<string, NetlinkSocket>();
   private readonly descriptors = new Map<string, number>();
   private readonly indexes = new Map<string, number>();
+  /** tables made, replaced or removed in this run: the elements they had are gone with no more ado */
+  readonly emptied = new Set<string>();
   /** namespaces and devices whose creation failed: what stands on them is not tried */
   private readonly missing = new Set<string>();
 
@@ -167,11 +169,15 @@ function applySysctls(run: Run, ns: string, steps: readonly Step[]): void {
   inNamespace(ns, () => {
     for (const step of steps)
       run.each(step, () => {
-        if (step.row.kind === 'sysctl' && step.action !== 'remove')
-          writeSysctl(step.row.name, step.row.value);
+        const { row } = step;
+        if (row.kind !== 'sysctl' || step.action === 'remove') return;
+        if (!row.optional || readSysctl(row.name) !== undefined) writeSysctl(row.name, row.value);
       });
   });
 }
+
+const tableOf = (ns: string, { family, name }: { family: string; name: string }): string =>
+  `${ns}|${family} ${name}`;
 
 /** All ruleset changes of one namespace and direction as one transaction. */
 function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
@@ -188,18 +194,18 @@ function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
       if (step.action === 'change' && step.was?.kind === 'nft-element') removing.push(step.was);
     }
   }
-  // A table on its way out takes its elements with it.
-  const leaving = new Set(
-    steps.flatMap((s) =>
-      s.row.kind === 'nft-table' && s.action === 'remove' ? [`${s.row.family} ${s.row.name}`] : [],
-    ),
+  const emptied = steps.flatMap(({ row }) => (row.kind === 'nft-table' ? [tableOf(ns, row)] : []));
+  const deletions = removing.filter(
+    ({ family, table }) =>
+      !run.emptied.has(tableOf(ns, { family, name: table })) &&
+      !emptied.includes(tableOf(ns, { family, name: table })),
   );
-  const deletions = removing.filter((row) => !leaving.has(`${row.family} ${row.table}`));
   if (deletions.length > 0) text.push(elementsText('delete', deletions));
   if (adding.length > 0) text.push(elementsText('add', adding));
   let error: string | undefined;
   try {
     if (text.length > 0) loadRuleset(ns, text.join('\n'));
+    for (const table of emptied) run.emptied.add(table);
   } catch (refused) {
     error = (refused as Error).message;
   }

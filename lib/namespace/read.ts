@@ -129,6 +129,12 @@ function readDaemon(wanted: rows.DaemonRow, into: Into): void {
   put(into, { ...wanted, argv: found.argv });
 }
 
+/** A parameter that comes with its device is not one this kernel lacks. */
+function ofMissingDevice({ ns, name }: rows.SysctlRow, read: Into): boolean {
+  const device = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1];
+  return device !== undefined && !['all', 'default'].includes(device) && !read.has(`${ns}|link|${device}`);
+}
+
 function readWanted(wanted: Iterable<rows.Row>, into: Into): void {
   for (const row of wanted) {
     if (row.kind === 'file') readFile(row, into);
@@ -136,7 +142,7 @@ function readWanted(wanted: Iterable<rows.Row>, into: Into): void {
     else if (row.kind === 'sysctl') {
       const value = readSysctl(row.name);
       if (value !== undefined) put(into, { ...row, value });
-      else if (row.optional) put(into, row);
+      else if (row.optional && !ofMissingDevice(row, into)) put(into, row);
     }
   }
 }
