@@ -2,8 +2,10 @@
  * The L2 fabric of the standalone mode: bridges, physical interfaces and instances. Against Neutron the L2
  * agent and the hypervisor do this.
  */
+import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { Controller } from '../../lib/standalone/controller.ts';
 import type { Instance } from '../../lib/standalone/instance-view.ts';
-import type { Part, Site } from '../../lib/standalone/site.ts';
+import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { compileInstance, compileSegment, type InstanceHost, type SegmentSource } from './compile/fabric.ts';
 
 const INSTANCES = 'instance';
@@ -23,21 +25,31 @@ export const instanceHost = (site: Pick<Site, 'directory' | 'packageRoot'>): Ins
   leaseScript: `${site.packageRoot}/deploy/instance-lease-script`,
 });
 
+/** What the topology wants of the fabric, by owner: bridges before the instances plugged into them. */
+export function fabricRecords(
+  controller: Pick<Controller, 'networks' | 'instances'>,
+): Map<string, OwnerRecord> {
+  const records = new Map<string, OwnerRecord>();
+  for (const { id, name, physical_interface } of controller.networks())
+    records.set(segmentOwner(id), { kind: SEGMENTS, payload: { id, name, physical_interface } });
+  for (const instance of controller.instances())
+    records.set(instance.id, { kind: INSTANCES, payload: instance });
+  return records;
+}
+
 /** Follows the controller's instances and networks. */
 export function createFabric(site: Site): Part {
   const { controller, reconciler, log } = site;
   const host = instanceHost(site);
+  site.adopt((record) => compileFabricRecord(record, host));
   const known = new Set(site.recorded([INSTANCES, SEGMENTS]));
   const problems = new Map<string, string>();
   let running: Promise<unknown> = Promise.resolve();
   let pending = 0;
 
-  async function want(
-    owner: string,
-    groups: ReturnType<typeof compileSegment>,
-    record: unknown,
-  ): Promise<void> {
+  async function want(owner: string, record: OwnerRecord): Promise<void> {
     known.add(owner);
+    const groups: readonly RowGroup[] = compileFabricRecord(record, host) ?? [];
     reconciler.setDesired(owner, groups, record);
     note(owner, (await reconciler.reconcile(owner)).failures);
   }
@@ -53,20 +65,8 @@ export function createFabric(site: Site): Part {
   }
 
   async function synchronise(): Promise<void> {
-    const wanted = new Set<string>();
-    for (const network of controller.networks()) {
-      const owner = segmentOwner(network.id);
-      wanted.add(owner);
-      const { id, name, physical_interface } = network;
-      await want(owner, compileSegment(network), {
-        kind: SEGMENTS,
-        payload: { id, name, physical_interface },
-      });
-    }
-    for (const instance of controller.instances()) {
-      wanted.add(instance.id);
-      await want(instance.id, compileInstance(instance, host), { kind: INSTANCES, payload: instance });
-    }
+    const wanted = fabricRecords(controller);
+    for (const [owner, record] of wanted) await want(owner, record);
     // Instances before bridges: a bridge goes once nothing is plugged into it.
     const gone = [...known].filter((owner) => !wanted.has(owner)).sort();
     for (const owner of gone) {

@@ -7,9 +7,10 @@
  *   dhcp/, instances/ files of the daemons
  *   run/<role>.json   who runs now, and how far it is
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readProcess } from '../kernel/process.ts';
 
 export const DEFAULT_ROOT = '/var/lib/viaduct';
@@ -56,8 +57,20 @@ const readJson = <T>(path: string): T | undefined => {
 export const readFacts = (directory: string): DeploymentFacts | undefined =>
   readJson<DeploymentFacts>(join(directory, 'deployment.json'));
 
-export const writeFacts = (directory: string, facts: DeploymentFacts): void =>
-  writeAtomically(join(directory, 'deployment.json'), `${JSON.stringify(facts, null, 2)}\n`);
+/** A root that Viaduct made says so, and goes with its last deployment. */
+export const ROOT_MARK = '.made-by-viaduct';
+
+/** Options of agents that don't run now are kept. */
+export function writeFacts(directory: string, facts: DeploymentFacts): void {
+  const root = dirname(directory);
+  if (!fs.existsSync(root)) {
+    fs.mkdirSync(root, { recursive: true, mode: 0o755 });
+    fs.writeFileSync(join(root, ROOT_MARK), '');
+  }
+  const options = { ...readFacts(directory)?.options, ...facts.options };
+  const text = JSON.stringify({ ...facts, options }, null, 2);
+  writeAtomically(join(directory, 'deployment.json'), `${text}\n`);
+}
 
 /** Directories of all deployments below a root, sorted. */
 export function deployments(root: string): string[] {
@@ -91,6 +104,10 @@ export class RoleTaken extends Error {
   }
 }
 
+/** A socket's name has at most 107 bytes, a directory's may have more: hence the hash. */
+const roleAddress = (directory: string, role: Role): string =>
+  `\0viaduct/${createHash('sha1').update(directory).digest('hex')}/${role}`;
+
 /**
  * Take a role: an abstract socket, which the kernel frees with the process however that ends.
  * @throws RoleTaken
@@ -102,6 +119,6 @@ export function takeRole(directory: string, role: Role): Promise<() => void> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? new RoleTaken(directory, role) : error),
     );
-    server.listen(`\0viaduct${directory}/${role}`.slice(0, 100), () => resolve(() => server.close()));
+    server.listen(roleAddress(directory, role), () => resolve(() => server.close()));
   });
 }

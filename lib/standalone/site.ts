@@ -3,7 +3,7 @@
  * parts (fabric, L3, DHCP, metadata: one or all of them) share, and their life from start to signal.
  */
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { counters } from '../kernel/counters.ts';
 import { readProcess } from '../kernel/process.ts';
 import { describeRow } from '../namespace/describe.ts';
@@ -103,7 +103,7 @@ export class Site {
   static async open(settings: SiteSettings): Promise<Site> {
     const controller = new Controller({ file: settings.file, host: settings.host });
     const topology = await controller.open();
-    const directory = join(settings.root, topology.name);
+    const directory = join(resolve(settings.root), topology.name);
     const release: (() => void)[] = [];
     try {
       for (const role of settings.roles) release.push(await takeRole(directory, role));
