@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
+import { up } from './verbs/up.ts';
 import { validate } from './verbs/validate.ts';
 
 /** Every verb in the order of the help: building first, then looking. One file each, in verbs/. */
-export const verbs: readonly (() => Command)[] = [validate];
+export const verbs: readonly (() => Command)[] = [validate, up];
