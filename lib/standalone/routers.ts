@@ -10,12 +10,14 @@ export interface RouterPlan {
   readonly entry: RouterEntry;
   readonly id: string;
   readonly name: string;
+  /** what the ids of its ports derive from: its own id if the file gives one (a new name then changes nothing) */
+  readonly handle: string;
   readonly project_id: string;
   readonly gateway?: PortPlan;
   readonly interfaces: { readonly port: PortPlan; readonly at: number }[];
 }
 
-function planGateway(context: Context, entry: RouterEntry, router: { id: string; name: string }) {
+function planGateway(context: Context, entry: RouterEntry, router: { id: string; handle: string }) {
   const { gateway, section } = entry;
   const network = gateway?.network && context.networks.find(gateway.network, section.subject);
   if (!gateway?.network || !network) return undefined;
@@ -36,7 +38,7 @@ function planGateway(context: Context, entry: RouterEntry, router: { id: string;
   }
   const label = `the gateway of ${section.subject}`;
   return planPort(context, {
-    id: context.makeId('router', router.name, 'gateway', network.id),
+    id: context.makeId('router', router.handle, 'gateway', network.id),
     at: gateway.at,
     label,
     network,
@@ -96,7 +98,7 @@ function plugSubnet(context: Context, plan: RouterPlan, given: InterfaceEntry): 
     return;
   }
   const port = planPort(context, {
-    id: context.makeId('router', plan.name, 'interface', subnet.id),
+    id: context.makeId('router', plan.handle, 'interface', subnet.id),
     at: given.at,
     label: `the interface of ${subject} on subnet ${subnet.name || subnet.cidr}`,
     network,
@@ -112,13 +114,15 @@ export function planRouter(context: Context, entry: RouterEntry): RouterPlan | u
   const name = entry.name?.value;
   if (name === undefined) return undefined;
   const id = entry.id?.value ?? context.makeId('router', name);
+  const handle = entry.id?.value ?? name;
   context.routers.add(id, [name], entry.at, true);
   const plan: RouterPlan = {
     entry,
     id,
     name,
+    handle,
     project_id: entry.project?.value ?? context.name,
-    gateway: planGateway(context, entry, { id, name }),
+    gateway: planGateway(context, entry, { id, handle }),
     interfaces: [],
   };
   for (const given of entry.interfaces) {
