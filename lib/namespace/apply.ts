@@ -53,6 +53,8 @@ const ERRNO_WORDS = new Map([
   [113, 'no route to host'],
 ]);
 
+const EAFNOSUPPORT = 97;
+
 /** What is gone already needs no removal. */
 const ALREADY_GONE = new Set([ENOENT, ESRCH, ENODEV, EADDRNOTAVAIL]);
 
@@ -224,8 +226,18 @@ function linkMessages(run: Run, step: Step): Buffer[] {
   if (step.action === 'change' && step.was?.kind === 'link' && rebuilds(step.was, row))
     return [deleteLink(name), ...creation(run, row)];
   if (step.action === 'create' && (row.peer || row.type === 'bridge')) return creation(run, row);
-  return [changeLink(name, { mac, mtu, up, master, addrGenMode })];
+  if (addrGenMode && lacksIpv6(step))
+    return [changeLink(name, { mac, mtu, up, master }), changeLink(name, { addrGenMode })];
+  return [changeLink(name, { mac, mtu, up, master, addrGenMode: ipv6Fits(row) ? addrGenMode : undefined })];
 }
+
+/** RFC 8200 §5. Below it the kernel takes IPv6 from a device, with all its settings. */
+const IPV6_SMALLEST_MTU = 1280;
+const ipv6Fits = ({ mtu }: LinkRow): boolean => mtu === undefined || mtu >= IPV6_SMALLEST_MTU;
+
+/** It may get IPv6 by this very change, and then its mode is set after it, or stay without. */
+const lacksIpv6 = ({ was }: { was?: Step['row'] }): boolean =>
+  was?.kind === 'link' && was.addrGenMode === undefined;
 
 /** A device of another type under the wanted name has to make room. */
 const rebuilds = (was: LinkRow, row: LinkRow): boolean =>
@@ -234,7 +246,8 @@ const rebuilds = (was: LinkRow, row: LinkRow): boolean =>
 function creation(run: Run, row: LinkRow): Buffer[] {
   const { peer, name, type, mac, mtu, up } = row;
   if (type === 'bridge') {
-    const change = row.addrGenMode ? [changeLink(name, { addrGenMode: row.addrGenMode, up })] : [];
+    const change =
+      row.addrGenMode && ipv6Fits(row) ? [changeLink(name, { addrGenMode: row.addrGenMode, up })] : [];
     return [createLink({ name, type, mac, mtu, up: up && change.length === 0 }), ...change];
   }
   if (!peer) throw new Error(`device ${name} (${type}) does not exist and is not ours to make`);
@@ -309,7 +322,9 @@ function applyNetlink(run: Run, ns: string, steps: readonly Step[]): void {
 }
 
 const harmless = (step: Step, refusal: Refusal): boolean =>
-  step.action === 'remove' && ALREADY_GONE.has(refusal.errno);
+  step.action === 'remove'
+    ? ALREADY_GONE.has(refusal.errno)
+    : step.action === 'change' && refusal.errno === EAFNOSUPPORT && lacksIpv6(step);
 
 function writeFile(path: string, content: string, mode: number): void {
   fs.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });

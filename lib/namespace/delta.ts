@@ -14,7 +14,8 @@ import type { NamespaceName, NftTableRow, Row, RowGroup } from './rows.ts';
 
 interface Wanted {
   row: Row;
-  readonly owners: Set<string>;
+  /** what each owner wants under this key; who asked last stands last, and its row counts */
+  readonly owners: Map<string, Row>;
 }
 
 type Found = ActualRow | NftTableRow;
@@ -61,23 +62,32 @@ export class Delta {
   private want(owner: string, row: Row): void {
     const known = this.wanted.get(row.key);
     if (known) {
-      known.owners.add(owner);
+      known.owners.delete(owner);
+      known.owners.set(owner, row);
       known.row = row;
-    } else this.wanted.set(row.key, { row, owners: new Set([owner]) });
+    } else this.wanted.set(row.key, { row, owners: new Map([[owner, row]]) });
+    this.index(row);
+    this.mark(owner, row.key);
+  }
+
+  private index(row: Row): void {
     let rows = this.byNamespace.get(row.ns);
     if (!rows) {
       rows = new Map();
       this.byNamespace.set(row.ns, rows);
     }
     rows.set(row.key, row);
-    this.mark(owner, row.key);
   }
 
   private unwant(owner: string, row: Row): void {
     const known = this.wanted.get(row.key);
     if (!known?.owners.delete(owner)) return;
     this.mark(owner, row.key, row);
-    if (known.owners.size > 0) return;
+    if (known.owners.size > 0) {
+      known.row = [...known.owners.values()].at(-1)!;
+      this.index(known.row);
+      return;
+    }
     this.wanted.delete(row.key);
     const rows = this.byNamespace.get(row.ns);
     rows?.delete(row.key);
@@ -112,7 +122,7 @@ export class Delta {
   }
 
   ownersOf(key: string): readonly string[] {
-    return [...(this.wanted.get(key)?.owners ?? [])];
+    return [...(this.wanted.get(key)?.owners.keys() ?? [])];
   }
 
   /** Namespaces an owner's open questions are about. */
@@ -159,7 +169,7 @@ export class Delta {
     if (row) rows.set(key, row);
     else rows.delete(key);
     const wanted = this.wanted.get(key);
-    if (wanted && (!row || difference(row, wanted.row) !== undefined)) this.mark([...wanted.owners][0]!, key);
+    if (wanted && (!row || difference(row, wanted.row) !== undefined)) this.mark(this.ownersOf(key)[0]!, key);
   }
 
   /** The namespace must be read again before the next decision. */
@@ -170,7 +180,9 @@ export class Delta {
   /** A step was done: actual is now what was wanted. */
   done(owner: string, change: Change): void {
     const ns = (change.desired ?? change.actual!).ns;
-    this.dirty.get(owner)?.delete(change.key);
+    const keys = this.dirty.get(owner);
+    keys?.delete(change.key);
+    if (keys?.size === 0) this.dirty.delete(owner);
     const rows = this.actual.get(ns);
     if (change.desired) rows?.set(change.key, change.desired);
     else if (change.actual?.kind === 'netns') this.actual.delete(ns);
@@ -202,6 +214,8 @@ export class Delta {
     if (desired && 'keeper' in desired && desired.keeper) return undefined;
     if (!desired) {
       if (!actual || !(former || isStale(actual))) return undefined;
+      // Its keeper has just been told; what it leaves behind is stale at the next reading.
+      if (former && 'keeper' in former && former.keeper) return undefined;
       // What was wanted knows more than what can be read back (whether to drop its connections).
       return { key, actual: former && former.kind !== 'link' ? former : actual, reason: 'not wanted' };
     }

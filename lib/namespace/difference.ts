@@ -11,6 +11,7 @@ import type {
   LinkRow,
   NeighbourRow,
   NftElementRow,
+  NftSet,
   NftTableRow,
   RouteRow,
   Row,
@@ -32,7 +33,10 @@ function linkDifference(is: LinkRow, wanted: LinkRow): string | undefined {
     unequal('mtu', is.mtu, wanted.mtu),
     unequal('master', is.master, wanted.master),
     unequal('state', is.up ? 'up' : 'down', wanted.up ? 'up' : 'down'),
-    wanted.addrGenMode === 'none' ? unequal('addrgenmode', is.addrGenMode, 'none') : undefined,
+    // A device without IPv6 (the kernel has none, or its MTU is too small) makes no addresses either.
+    wanted.addrGenMode === 'none' && is.addrGenMode === 'eui64'
+      ? 'addrgenmode is eui64, wanted none'
+      : undefined,
   );
 }
 
@@ -58,11 +62,26 @@ function routeDifference(is: RouteRow, wanted: RouteRow): string | undefined {
   );
 }
 
+const SIZES = new Map([
+  ['ipv4_addr', 4],
+  ['ipv6_addr', 16],
+]);
+
+function setDifference(is: ActualNftTable, { name, type }: NftSet): string | undefined {
+  const found = is.state.sets.find((other) => other.name === name);
+  if (!found) return `set ${name} is missing`;
+  const [key, data] = type.split(' : ');
+  const sameKey = found.keyLength === (SIZES.get(key!) ?? found.keyLength);
+  const sameData = found.dataLength === (data === undefined ? 0 : (SIZES.get(data) ?? found.dataLength));
+  return sameKey && sameData ? undefined : `set ${name} is of another type`;
+}
+
 /** Marks of every rule and shape of every set; computed once for each table row. */
 function tableDifference(is: ActualNftTable, wanted: NftTableRow): string | undefined {
   for (const chain of wanted.chains) {
     const found = is.state.chains.find((other) => other.name === chain.name);
     if (!found) return `chain ${chain.name} is missing`;
+    if (!chain.hook && found.hook) return `hook of ${chain.name} is ${found.hook.hook}, wanted none`;
     const hook = firstOf(
       unequal(`hook of ${chain.name}`, found.hook?.hook, chain.hook?.hook),
       unequal(`type of ${chain.name}`, found.hook?.type, chain.hook?.type),
@@ -78,8 +97,7 @@ function tableDifference(is: ActualNftTable, wanted: NftTableRow): string | unde
     if (!same) return `chain ${chain.name}: foreign rules or another order`;
   }
   if (is.state.chains.length !== wanted.chains.length) return 'foreign chains in it';
-  const lost = wanted.sets.find((set) => !is.state.sets.some((other) => other.name === set.name));
-  return lost ? `set ${lost.name} is missing` : undefined;
+  return firstOf(...wanted.sets.map((set) => setDifference(is, set)));
 }
 
 const daemonDifference = (is: DaemonRow, wanted: DaemonRow): string | undefined =>

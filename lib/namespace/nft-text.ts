@@ -20,6 +20,7 @@ export function ruleMark(rule: string): string {
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const TYPE = /^[a-z][a-z0-9_. ]*( : [a-z][a-z0-9_. ]*)?$/;
 const ADDRESS = /^[0-9a-fA-F:.]+(\/\d+)?$/;
 
 function checked(pattern: RegExp, value: string, what: string): string {
@@ -27,15 +28,20 @@ function checked(pattern: RegExp, value: string, what: string): string {
   return value;
 }
 
+/** A rule must end where its mark begins: no second one, no comment of its own, no open quote. */
+function checkedRule(rule: string): string {
+  if (/[\n;{}]/.test(rule)) throw new TypeError(`more than one rule in ${JSON.stringify(rule)}`);
+  if (/["#\\]|\bcomment\b/.test(rule.replace(/"[^"\\]*"/g, '')))
+    throw new TypeError(`comment or open quote in rule ${JSON.stringify(rule)}`);
+  return rule;
+}
+
 function chainText(chain: NftChain): string {
   const { hook } = chain;
   const head = hook
     ? [`\t\ttype ${hook.type} hook ${hook.hook} priority ${hook.priority}; policy accept;`]
     : [];
-  const rules = chain.rules.map((rule) => {
-    if (/[\n;{}]/.test(rule)) throw new TypeError(`more than one rule in ${JSON.stringify(rule)}`);
-    return `\t\t${rule} comment "${ruleMark(rule)}"`;
-  });
+  const rules = chain.rules.map((rule) => `\t\t${checkedRule(rule)} comment "${ruleMark(rule)}"`);
   return [`\tchain ${checked(NAME, chain.name, 'chain name')} {`, ...head, ...rules, '\t}'].join('\n');
 }
 
@@ -45,7 +51,7 @@ export function tableText(table: NftTableRow, fresh: boolean): string {
   const sets = table.sets.map((set) => {
     const flags = set.flags?.length ? ` flags ${set.flags.join(',')};` : '';
     const word = set.type.includes(' : ') ? 'map' : 'set';
-    return `\t${word} ${checked(NAME, set.name, 'set name')} { type ${set.type};${flags} }`;
+    return `\t${word} ${checked(NAME, set.name, 'set name')} { type ${checked(TYPE, set.type, 'set type')};${flags} }`;
   });
   const body = [`table ${name} {`, ...sets, ...table.chains.map(chainText), '}'].join('\n');
   // Deleting and adding in one transaction swaps the ruleset without a moment in between; but a deletion
@@ -65,7 +71,7 @@ const elementOf = (row: NftElementRow): string => {
 export function elementsText(verb: 'add' | 'delete', rows: readonly NftElementRow[]): string {
   const bySet = new Map<string, NftElementRow[]>();
   for (const row of rows) {
-    const set = `${row.family} ${row.table} ${row.set}`;
+    const set = `${row.family} ${checked(NAME, row.table, 'table name')} ${checked(NAME, row.set, 'set name')}`;
     bySet.set(set, [...(bySet.get(set) ?? []), row]);
   }
   return [...bySet]
