@@ -47,7 +47,11 @@ export class BuildDisplay {
     const { name, routers, networks, instances } = site.controller.topology;
     const problems = Object.entries(site.problems());
     const ms = Math.round(performance.now() - this.started);
-    const counts = `${networks.length} networks, ${routers.length} routers, ${instances.length} instances`;
+    const counts = [
+      plural(networks.length, 'network'),
+      plural(routers.length, 'router'),
+      plural(instances.length, 'instance'),
+    ].join(', ');
     const sign = problems.length === 0 ? paint(color, 'green', '✓') : paint(color, 'red', '✗');
     this.line(`  ${sign} ${printable(name)}: ${counts} (${ms} ms)`);
     if (this.about.once) return;
@@ -72,3 +76,5 @@ export class BuildDisplay {
     this.sink.write(`${text}\n`);
   }
 }
+
+const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -26,18 +26,27 @@ export class Records {
 
   /** All records; a file that can't be understood is an error naming it (nothing is guessed away). */
   load(): Map<string, unknown> {
+    const { found, damaged } = this.read();
+    for (const reason of damaged.values()) throw new Error(reason);
+    return found;
+  }
+
+  /** All records that can be understood, and why the others can't, by owner. */
+  read(): { found: Map<string, unknown>; damaged: Map<string, string> } {
     const found = new Map<string, unknown>();
+    const damaged = new Map<string, string>();
     for (const name of this.names()) {
       const path = join(this.directory, name);
+      const owner = name.slice(0, -SUFFIX.length);
       const text = fs.readFileSync(path, 'utf8');
       try {
-        found.set(name.slice(0, -SUFFIX.length), JSON.parse(text));
+        found.set(owner, JSON.parse(text));
+        this.texts.set(owner, text);
       } catch {
-        throw new Error(`${path} is damaged: move it away and remove by hand what it was for`);
+        damaged.set(owner, `${path} is damaged: move it away and remove by hand what it was for`);
       }
-      this.texts.set(name.slice(0, -SUFFIX.length), text);
     }
-    return found;
+    return { found, damaged };
   }
 
   private names(): string[] {

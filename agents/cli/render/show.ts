@@ -32,7 +32,7 @@ export function renderOwner({ color }: Pick<Output, 'color'>, owner: OwnerState)
   const name = owner.name === undefined ? '' : ` "${printable(owner.name)}"`;
   const lines = [
     paint(color, 'bold', `${owner.kind} ${owner.id}${name}`),
-    `  namespace ${owner.namespace}, ${summary(owner)}`,
+    `  ${owner.namespace ? `namespace ${owner.namespace}` : 'on the host'}, ${summary(owner)}`,
   ];
   for (const [kind, heading] of Object.entries(HEADINGS)) {
     const rows = owner.rows.filter((row) => rowOf(row).kind === kind);
@@ -51,7 +51,14 @@ export function renderRow(color: boolean, home: string, row: RowState): string[]
   const place = subject.ns === home || subject.kind === 'netns' ? '' : ` [in ${subject.ns || 'the host'}]`;
   const head = `${paint(color, style, mark)} ${printable(describeRow(subject))}${place}`;
   if (row.state !== 'changed') return [head];
-  return [head, ...describeChange(row.actual, row.desired).map((change) => `    ${printable(change)}`)];
+  return [head, ...changeLines(row).map((change) => `    ${printable(change)}`)];
+}
+
+/** What differs. A route is clearer whole than as a list of fields. */
+export function changeLines({ actual, desired, reason }: Extract<RowState, { state: 'changed' }>): string[] {
+  if (actual.kind === 'route') return [reason, `it is: ${describeRow(actual)}`];
+  const lines = describeChange(actual, desired);
+  return lines.length > 0 ? lines : [reason];
 }
 
 function summary(owner: OwnerState): string {

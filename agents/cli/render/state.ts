@@ -2,9 +2,11 @@ import type { Row } from '../../../lib/namespace/rows.ts';
 
 /** A router, network or instance with its rows, as the verbs show it. Plain data: also the `--json` form. */
 export interface OwnerState {
-  readonly kind: 'router' | 'network' | 'instance';
+  /** 'record': a record too damaged to tell what it is about */
+  readonly kind: 'router' | 'network' | 'instance' | 'record';
   readonly id: string;
   readonly name?: string;
+  /** '' if it has none of its own (a network without DHCP is a bridge of the host) */
   readonly namespace: string;
   /** ISO 8601; undefined when nothing was recorded */
   readonly changed?: string;
@@ -17,7 +19,13 @@ export interface OwnerState {
 export type RowState =
   | { readonly state: 'ok' | 'unknown'; readonly desired: Row }
   | { readonly state: 'missing'; readonly desired: Row }
-  | { readonly state: 'changed'; readonly desired: Row; readonly actual: Row }
+  | {
+      readonly state: 'changed';
+      readonly desired: Row;
+      readonly actual: Row;
+      /** the first difference, in words */
+      readonly reason: string;
+    }
   | { readonly state: 'extra'; readonly actual: Row };
 
 export type Health = 'converged' | 'drifted' | 'absent' | 'unknown';

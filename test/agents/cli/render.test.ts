@@ -24,7 +24,7 @@ const drifted: OwnerState = {
   ...converged,
   rows: [
     ok(rows.netns(ns)),
-    { state: 'changed', desired: qr, actual: { ...qr, mtu: 1500 } },
+    { state: 'changed', desired: qr, actual: { ...qr, mtu: 1500 }, reason: 'mtu is 1500, wanted 1450' },
     { state: 'missing', desired: gateway },
     { state: 'extra', actual: route('192.0.2.1') },
     ok(rows.link({ ns: '', name: 'brq1', type: 'bridge' })),

@@ -1,0 +1,85 @@
+/** What `viaduct up` would do on this host: topology against records and kernel. Nothing is written. */
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { ActualRow } from '../../lib/namespace/actual.ts';
+import type { Step } from '../../lib/namespace/plan.ts';
+import { Reconciler } from '../../lib/namespace/reconciler.ts';
+import type { NftTableRow, Row } from '../../lib/namespace/rows.ts';
+import { Controller } from '../../lib/standalone/controller.ts';
+import { asSeen } from './as-seen.ts';
+import { openDeployment, type Recorded } from './deployment.ts';
+import { compileRecord, wantedOptions, wantedRecords } from './parts.ts';
+import { type Subject, subjectOf } from './subject.ts';
+
+export interface PlannedStep {
+  readonly action: Step['action'];
+  readonly row: Row;
+  /** as it is before the change */
+  readonly was?: Row;
+  readonly reason: string;
+}
+
+export interface PlannedOwner {
+  readonly subject: Subject;
+  readonly steps: readonly PlannedStep[];
+  /** why the steps can't be told */
+  readonly unreadable?: string;
+}
+
+export interface Plan {
+  readonly deployment: string;
+  /** only owners with something to do or to say */
+  readonly owners: readonly PlannedOwner[];
+}
+
+/** @throws TopologyError */
+export async function planTopology(file: string, root: string): Promise<Plan> {
+  const controller = new Controller({ file, host: hostname() });
+  const { name, host } = await controller.open();
+  const directory = join(resolve(root), name);
+  const before = existsSync(directory) ? openDeployment(directory).recorded : [];
+  const context = { directory, host, options: wantedOptions(controller) };
+  const wanted = [...(await wantedRecords(controller))].map(([owner, record]): Recorded => {
+    return { owner, record, groups: compileRecord(record, context) };
+  });
+  return { deployment: name, owners: await planOwners(before, wanted) };
+}
+
+async function planOwners(before: readonly Recorded[], wanted: readonly Recorded[]): Promise<PlannedOwner[]> {
+  const reconciler = new Reconciler();
+  try {
+    // As `up` does it: what is on record was wanted until now, and what it no longer wants is known to be ours.
+    for (const { owner, groups } of before) reconciler.setDesired(owner, groups);
+    for (const { owner, groups } of wanted) reconciler.setDesired(owner, groups);
+    const kept = new Set(wanted.map(({ owner }) => owner));
+    const leaving = before.filter(({ owner }) => !kept.has(owner));
+    for (const { owner } of leaving) reconciler.removeOwner(owner);
+    const told = new Set<string>();
+    return [...wanted, ...leaving]
+      .map((recorded) => planOwner(reconciler, recorded, told))
+      .filter(({ steps, unreadable }) => steps.length > 0 || unreadable !== undefined);
+  } finally {
+    await reconciler.close();
+  }
+}
+
+/** `told`: what several owners want (a network's bridge) is told once. */
+function planOwner(reconciler: Reconciler, recorded: Recorded, told: Set<string>): PlannedOwner {
+  const subject = subjectOf(recorded);
+  if (recorded.damage !== undefined) return { subject, steps: [], unreadable: recorded.damage };
+  try {
+    const steps = reconciler.plan(recorded.owner).filter(({ row }) => !told.has(row.key));
+    for (const { row } of steps) told.add(row.key);
+    return { subject, steps: steps.map(plannedStep) };
+  } catch (error) {
+    return { subject, steps: [], unreadable: `it could not be read: ${(error as Error).message}` };
+  }
+}
+
+function plannedStep(step: Step): PlannedStep {
+  const { action, reason } = step;
+  if (step.action === 'remove') return { action, row: asSeen(step.row), reason };
+  const was: ActualRow | NftTableRow | undefined = step.was;
+  return { action, row: step.row, ...(was ? { was: asSeen(was, step.row) } : {}), reason };
+}
