@@ -114,17 +114,13 @@ function remains(recorded: readonly Recorded[], records: Records): string[] {
 
 function leftOf(reconciler: Reconciler, { owner }: Recorded, told: Set<string>): string[] {
   try {
-    const steps = reconciler.plan(owner).filter((step) => mustGo(step) && !told.has(step.row.key));
+    const steps = reconciler.plan(owner).filter((step) => !told.has(step.row.key));
     for (const { row } of steps) told.add(row.key);
     return steps.map(({ row }) => `still there: ${describeRow(asSeen(row))}${whyLeft(row)}`);
   } catch (error) {
     return [`it could not be read: ${(error as Error).message}`];
   }
 }
-
-/** A physical interface stays on the host, only its bridge goes. */
-const mustGo = ({ action, row }: Step): boolean =>
-  action === 'remove' && !(row.kind === 'link' && row.type === 'physical' && row.master === undefined);
 
 const whyLeft = (row: Step['row']): string =>
   row.kind === 'link' && row.type === 'bridge' ? ' (something else is plugged into it)' : '';

@@ -214,6 +214,11 @@ export class Delta {
     if (desired && 'keeper' in desired && desired.keeper) return undefined;
     if (!desired) {
       if (!actual || !(former || isStale(actual))) return undefined;
+      // The kernel may call it a veth or a bond; it was somebody's before us, and only leaves the bridge.
+      if (former?.kind === 'link' && former.type === 'physical')
+        return actual.kind === 'link' && actual.master === former.master
+          ? { key, actual: { ...actual, type: 'physical' }, reason: 'not wanted' }
+          : undefined;
       // Its keeper has just been told; what it leaves behind is stale at the next reading.
       if (former && 'keeper' in former && former.keeper) return undefined;
       // What was wanted knows more than what can be read back (whether to drop its connections).

@@ -247,3 +247,22 @@ describe('a table that is replaced', () => {
     expect(delta.changes('r1')).toEqual([]);
   });
 });
+
+describe('a physical interface', () => {
+  const wanted = rows.link({ ns: '', name: 'eth1', type: 'physical', master: 'brq1' });
+  const found = (master?: string) => rows.link({ ns: '', name: 'eth1', type: 'veth', mtu: 1500, master });
+
+  test('only leaves the bridge when it is no longer wanted, whatever kind of device it is', () => {
+    const delta = read(new Delta(), [found('brq1')], '');
+    delta.setDesired('n1', [[wanted]]);
+    delta.setDesired('n1', []);
+    expect(delta.changes('n1')).toMatchObject([{ actual: { type: 'physical', name: 'eth1' } }]);
+  });
+
+  test('that somebody put elsewhere is left alone', () => {
+    const delta = read(new Delta(), [found('br0')], '');
+    delta.setDesired('n1', [[wanted]]);
+    delta.setDesired('n1', []);
+    expect(delta.changes('n1')).toEqual([]);
+  });
+});
