@@ -37,10 +37,22 @@ function runIn(ns: string, text: string): string {
   });
 }
 
+/** The kernel gives up validating a ruleset when a signal comes (a child ended, a timer): try again. */
+const INTERRUPTED = 'Interrupted system call';
+const ATTEMPTS = 5;
+
 /** Load commands as one transaction: all of it or nothing. @throws NftablesError */
 export function loadRuleset(ns: string, text: string): void {
   counters.writes += 1;
-  runIn(ns, text);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      runIn(ns, text);
+      return;
+    } catch (error) {
+      const interrupted = error instanceof NftablesError && error.message.includes(INTERRUPTED);
+      if (!interrupted || attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** What `nft <command>` prints inside the namespace, for people. */

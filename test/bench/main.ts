@@ -1,0 +1,121 @@
+/** `npm run bench -- NAME`: measures the same work done by Viaduct, by a shell script and by the bare kernel. */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { renderTable, type TableRow } from '../../agents/cli/table.ts';
+import { type Bench, floatingIpAdd, routers } from './benches.ts';
+import {
+  type Figures,
+  FLOATING_IP_HEADS,
+  type FloatingIpFigures,
+  floatingIpRow,
+  ROUTER_HEADS,
+  type RoutersFigures,
+  routersRow,
+} from './figures.ts';
+import { endSandboxes } from './sandbox.ts';
+
+const ROUTERS = [1, 10, 100, 500];
+const PRESENT = [1, 100, 1000];
+
+function counts(text: string): number[] {
+  return text.split(',').map((part) => {
+    const count = Number(part);
+    if (!Number.isInteger(count) || count < 1 || count > 5000)
+      throw new InvalidArgumentError('numbers from 1 to 5000, separated by commas.');
+    return count;
+  });
+}
+
+interface Options {
+  readonly json?: boolean;
+  readonly n?: number[];
+  readonly runs: number[];
+}
+
+/** Prints JSON lines as they come, or one table at the end. */
+async function show<F extends Figures>(
+  json: boolean | undefined,
+  wanted: readonly number[],
+  measure: (count: number) => Promise<F>,
+  table: (found: readonly F[]) => string[],
+): Promise<void> {
+  const found: F[] = [];
+  for (const count of wanted) {
+    const figures = await measure(count);
+    found.push(figures);
+    if (json) process.stdout.write(`${JSON.stringify(figures)}\n`);
+  }
+  if (!json) process.stdout.write(`\n${table(found).join('\n')}\n`);
+}
+
+const tableOf = (heads: readonly string[], rows: readonly TableRow[]): string[] =>
+  renderTable({ width: Number.POSITIVE_INFINITY, color: false }, heads, rows);
+
+const showRouters = (bench: Bench, { json, n }: Options): Promise<void> =>
+  show<RoutersFigures>(
+    json,
+    n ?? ROUTERS,
+    (count) => routers(count, bench),
+    (found) => tableOf(ROUTER_HEADS, found.map(routersRow)),
+  );
+
+const showFloatingIps = (bench: Bench, { json }: Options, present: readonly number[]): Promise<void> =>
+  show<FloatingIpFigures>(
+    json,
+    present,
+    (count) => floatingIpAdd(count, bench),
+    (found) =>
+      tableOf(
+        FLOATING_IP_HEADS,
+        found.map((figures) => floatingIpRow(figures, found[0]!)),
+      ),
+  );
+
+const BENCHES: Readonly<Record<string, (bench: Bench, options: Options) => Promise<void>>> = {
+  routers: async (bench, options) => {
+    await showRouters(bench, options);
+    await showFloatingIps(bench, options, PRESENT);
+  },
+  'fip-add': (bench, options) => showFloatingIps(bench, options, options.n ?? PRESENT),
+};
+
+async function run(name: string, options: Options): Promise<void> {
+  const bench = BENCHES[name];
+  if (!bench) {
+    process.stderr.write(
+      `bench: unknown name ${JSON.stringify(name)} (known: ${Object.keys(BENCHES).join(', ')})\n`,
+    );
+    process.exitCode = 64;
+    return;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('bench: needs root: it makes network namespaces\n');
+    process.exitCode = 77;
+    return;
+  }
+  const directory = fs.mkdtempSync(join(tmpdir(), 'viaduct-bench-'));
+  const stop = (signal: NodeJS.Signals): void => {
+    endSandboxes();
+    fs.rmSync(directory, { recursive: true, force: true });
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  try {
+    const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+    await bench({ directory, runs: options.runs[0]!, progress }, options);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+await new Command('bench')
+  .description('Measure Viaduct against a shell script and the bare kernel, in namespaces of its own.')
+  .argument('<name>', `one of ${Object.keys(BENCHES).join(', ')}`)
+  .option('--json', 'one JSON line for each figure')
+  .option('--n <counts>', 'numbers of routers, or of floating IPs present: 1,10,100', counts)
+  .option('--runs <count>', 'how often each variant is measured; the median counts', counts, [3])
+  .action(run)
+  .parseAsync();

@@ -1,0 +1,132 @@
+/**
+ * The kernel floor: what the reconciler asked of the kernel, recorded once, and replayed by another process in
+ * one loop. In the floor: making namespaces, opening one netlink socket for each, sending the same
+ * messages in the same batches, writing the same sysctls and loading the same ruleset texts, through the
+ * same lib/kernel. Not in it: payloads, rows, plan, reading anything, looking up devices, building
+ * messages and texts, records on disk. Recorded device indexes hold because both run in a new sandbox.
+ */
+
+import fs from 'node:fs';
+import { deserialize, serialize } from 'node:v8';
+import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
+import { createNamespace, inNamespace, openNamespace } from '../../lib/kernel/netns.ts';
+import { loadRuleset } from '../../lib/kernel/nftables.ts';
+import { writeSysctl } from '../../lib/kernel/sysctl.ts';
+import { setStepHook } from '../../lib/namespace/apply.ts';
+import { elementsText, tableText } from '../../lib/namespace/nft-text.ts';
+import type { Step } from '../../lib/namespace/plan.ts';
+import type { NftElementRow } from '../../lib/namespace/rows.ts';
+
+export type Operation =
+  | { readonly kind: 'netns'; readonly ns: string }
+  | { readonly kind: 'sysctls'; readonly ns: string; readonly values: [name: string, value: string][] }
+  | { readonly kind: 'ruleset'; readonly ns: string; readonly text: string }
+  | { readonly kind: 'netlink'; readonly ns: string; readonly messages: readonly Buffer[] };
+
+interface OpenRuleset {
+  readonly kind: 'open ruleset';
+  readonly ns: string;
+  readonly tables: string[];
+  readonly elements: NftElementRow[];
+}
+
+/** Listens while the reconciler builds, from nothing. */
+export class Recorder {
+  private readonly operations: (Operation | OpenRuleset)[] = [];
+  private ns = '';
+
+  start(): void {
+    setStepHook((step) => this.take(step));
+    const { operations } = this;
+    const namespaceNow = (): string => this.ns;
+    const transact = NetlinkSocket.prototype.transact;
+    NetlinkSocket.prototype.transact = function record(requests) {
+      operations.push({ kind: 'netlink', ns: namespaceNow(), messages: requests.map((r) => Buffer.from(r)) });
+      return transact.call(this, requests);
+    };
+  }
+
+  private take({ action, row }: Step): void {
+    if (action !== 'create' && row.kind !== 'sysctl' && row.kind !== 'link')
+      throw new Error(`a floor is of creations only, not: ${action} ${row.key}`);
+    this.ns = row.ns;
+    const last = this.operations.at(-1);
+    if (row.kind === 'netns') this.operations.push({ kind: 'netns', ns: row.ns });
+    else if (row.kind === 'sysctl') {
+      if (last?.kind === 'sysctls' && last.ns === row.ns) last.values.push([row.name, row.value]);
+      else this.operations.push({ kind: 'sysctls', ns: row.ns, values: [[row.name, row.value]] });
+    } else if (row.kind === 'nft-table' || row.kind === 'nft-element') {
+      let ruleset = last;
+      if (ruleset?.kind !== 'open ruleset' || ruleset.ns !== row.ns) {
+        ruleset = { kind: 'open ruleset', ns: row.ns, tables: [], elements: [] };
+        this.operations.push(ruleset);
+      }
+      if (row.kind === 'nft-element') ruleset.elements.push(row);
+      else if ('chains' in row) ruleset.tables.push(tableText(row, true));
+    }
+  }
+
+  save(path: string): void {
+    const closed = this.operations.map((operation): Operation => {
+      if (operation.kind !== 'open ruleset') return operation;
+      const { ns, tables, elements } = operation;
+      return { kind: 'ruleset', ns, text: [...tables, elementsText('add', elements)].join('\n') };
+    });
+    fs.writeFileSync(path, serialize(closed));
+  }
+}
+
+const IFLA_NET_NS_FD = 28;
+
+/**
+ * A veth pair's message ends with a descriptor of the other end's namespace (lib/kernel/link.ts), which is a
+ * number of the recording process: put in this process's own.
+ */
+function patchDescriptor(message: Buffer, fd: number): void {
+  const at = message.length - 8;
+  if (at < 16 || message.readUInt16LE(at) !== 8 || message.readUInt16LE(at + 2) !== IFLA_NET_NS_FD) return;
+  message.writeUInt32LE(fd, at + 4);
+}
+
+/** Read and made ready, so that nothing but the kernel's work is left to do. */
+export function loadRecording(path: string): Operation[] {
+  const host = openNamespace('');
+  const recorded = deserialize(fs.readFileSync(path)) as Operation[];
+  return recorded.map((operation) => {
+    if (operation.kind !== 'netlink') return operation;
+    const messages = operation.messages.map((message) => Buffer.from(message));
+    for (const message of messages) patchDescriptor(message, host);
+    return { ...operation, messages };
+  });
+}
+
+function requireDone(socket: NetlinkSocket, ns: string, messages: readonly Buffer[]): void {
+  for (const refusal of socket.transact(messages))
+    if (refusal) throw new Error(`replay in ${ns || 'the host'}: ${refusal.words ?? refusal.errno}`);
+}
+
+/** One loop over all of it. @throws Error if the kernel refuses anything */
+export function replay(operations: readonly Operation[]): void {
+  using host = new NetlinkSocket(NETLINK_ROUTE, '');
+  let socket: NetlinkSocket | undefined;
+  let of = '';
+  for (const operation of operations) {
+    const { ns } = operation;
+    if (operation.kind === 'netns') createNamespace(ns);
+    else if (operation.kind === 'ruleset') loadRuleset(ns, operation.text);
+    else if (operation.kind === 'sysctls')
+      inNamespace(ns, () => {
+        for (const [name, value] of operation.values) writeSysctl(name, value);
+      });
+    else if (ns === '') requireDone(host, ns, operation.messages);
+    else {
+      if (!socket || of !== ns) {
+        socket?.close();
+        socket = new NetlinkSocket(NETLINK_ROUTE, ns);
+        of = ns;
+      }
+      requireDone(socket, ns, operation.messages);
+    }
+  }
+  socket?.close();
+}

@@ -1,0 +1,184 @@
+/**
+ * The measured processes: `variants.js VARIANT ARGS` runs in a sandbox, measures one thing once and prints it
+ * as one JSON line. A process for each, so that memory and the compiler's warmth are honest.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { counters } from '../../lib/kernel/counters.ts';
+import { readLinks } from '../../lib/kernel/link.ts';
+import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
+import { deleteNamespace, listNamespaces } from '../../lib/kernel/netns.ts';
+import { inOrder, Reconciler } from '../../lib/namespace/reconciler.ts';
+import { Records } from '../../lib/namespace/records.ts';
+import type { Row } from '../../lib/namespace/rows.ts';
+import { floatingIp } from '../kernel/routers.ts';
+import { loadRecording, Recorder, replay } from './recording.ts';
+import { groupsOf, type Payload, payloadOf, payloads } from './routers-under-test.ts';
+import type { Measured } from './sandbox.ts';
+import { writeShellScript } from './shell-script.ts';
+
+/** floating IPs added one after the other to find the median of one */
+const ADDITIONS = 30;
+const MEGABYTE = 1024 * 1024;
+
+function residentMegabytes(): number {
+  globalThis.gc?.();
+  return process.memoryUsage.rss() / MEGABYTE;
+}
+
+function requireEmpty(): void {
+  const found = listNamespaces();
+  if (found.length > 0) throw new Error(`namespaces exist already: ${found.slice(0, 3).join(', ')}`);
+}
+
+/** Payload by payload as an agent's queue hands them over; records on disk and drift repair as in real life. */
+async function build(reconciler: Reconciler, all: Iterable<Payload>): Promise<number> {
+  let steps = 0;
+  for (const payload of all) {
+    reconciler.setDesired(payload.id, groupsOf(payload), { kind: 'router', payload });
+    const result = await reconciler.reconcile(payload.id);
+    const [failure] = result.failures;
+    if (failure) throw new Error(`${failure.key}: ${failure.message}`);
+    steps += result.steps;
+  }
+  return steps;
+}
+
+async function cold(count: number, state: string, heal: boolean): Promise<Measured> {
+  requireEmpty();
+  const rss = residentMegabytes();
+  let all: Payload[] | undefined = payloads(count);
+  const started = performance.now();
+  const reconciler = new Reconciler({ records: new Records(state), heal, announce: false });
+  const steps = await build(reconciler, all);
+  const ms = performance.now() - started;
+  const { writes, forks } = counters;
+  all = undefined;
+  await pause(0);
+  const rssAfter = residentMegabytes();
+  await reconciler.close();
+  return { ms, steps, writes, forks, rss: rssAfter - rss, rss_total: rssAfter };
+}
+
+async function restart(count: number, state: string, heal: boolean): Promise<Measured> {
+  const all = payloads(count);
+  const started = performance.now();
+  const records = new Records(state);
+  records.load();
+  const reconciler = new Reconciler({ records, heal, announce: false });
+  const steps = await build(reconciler, all);
+  const ms = performance.now() - started;
+  const { writes, forks } = counters;
+  await reconciler.close();
+  return { ms, steps, writes, forks };
+}
+
+/** A fresh process finds nothing to do: what another variant made is the same. */
+async function verify(count: number): Promise<Measured> {
+  const reconciler = new Reconciler({ announce: false });
+  const differences: string[] = [];
+  for (const payload of payloads(count)) {
+    reconciler.setDesired(payload.id, groupsOf(payload));
+    for (const step of reconciler.plan(payload.id)) differences.push(`${step.row.key}: ${step.reason}`);
+  }
+  await reconciler.close();
+  if (differences.length > 0)
+    throw new Error(
+      `not the same work, ${differences.length} differences: ${differences.slice(0, 5).join('; ')}`,
+    );
+  return { differences: 0 };
+}
+
+/** Not measured: builds once and keeps what was asked of the kernel. */
+async function record(count: number, path: string): Promise<Measured> {
+  requireEmpty();
+  const recorder = new Recorder();
+  recorder.start();
+  const reconciler = new Reconciler({ announce: false });
+  await build(reconciler, payloads(count));
+  await reconciler.close();
+  recorder.save(path);
+  return {};
+}
+
+function floor(path: string): Measured {
+  requireEmpty();
+  const operations = loadRecording(path);
+  const started = performance.now();
+  replay(operations);
+  return { ms: performance.now() - started };
+}
+
+function shell(count: number, directory: string): Measured {
+  requireEmpty();
+  const rows = new Map<string, Row>();
+  for (const payload of payloads(count)) for (const row of groupsOf(payload).flat()) rows.set(row.key, row);
+  fs.mkdirSync(directory, { recursive: true });
+  const script = writeShellScript(inOrder([...rows.values()]), directory);
+  const started = performance.now();
+  execFileSync('sh', [script], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return { ms: performance.now() - started };
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+/** One floating IP more, again and again: all else in the payload is the same objects, as a controller gives. */
+async function addFloatingIps(present: number, additions: number, state: string): Promise<Measured> {
+  requireEmpty();
+  const reconciler = new Reconciler({ records: new Records(state), heal: true, announce: false });
+  let payload = payloadOf(1, present);
+  await build(reconciler, [payload]);
+  const times: number[] = [];
+  for (let i = 0; i < additions; i++) {
+    const added = floatingIp(1, 256 + present + i);
+    const next = { ...payload, _floatingips: [...payload._floatingips, added] };
+    const before = performance.now();
+    const steps = await build(reconciler, [next]);
+    times.push(performance.now() - before);
+    if (steps !== 3) throw new Error(`one floating IP took ${steps} steps`);
+    payload = next;
+    await pause(20);
+  }
+  await reconciler.close();
+  return { ms: median(times), worst: Math.max(...times) };
+}
+
+/** Take everything down and wait until the kernel has: so it does not work on it during the next measurement. */
+async function clean(): Promise<Measured> {
+  for (const name of listNamespaces()) deleteNamespace(name);
+  const taps = (): number => {
+    using socket = new NetlinkSocket(NETLINK_ROUTE, '');
+    return readLinks(socket).filter((link) => link.type === 'veth').length;
+  };
+  while (taps() > 0) await pause(50);
+  return {};
+}
+
+async function main([variant, ...args]: string[]): Promise<Measured> {
+  const count = Number(args[0]);
+  const [, second = '', third = ''] = args;
+  switch (variant) {
+    case 'cold':
+      return cold(count, second, third !== 'no-heal');
+    case 'restart':
+      return restart(count, second, third !== 'no-heal');
+    case 'verify':
+      return verify(count);
+    case 'record':
+      return record(count, second);
+    case 'floor':
+      return floor(second);
+    case 'shell':
+      return shell(count, join(second, 'shell'));
+    case 'fip-add':
+      return addFloatingIps(count, ADDITIONS, second);
+    case 'clean':
+      return clean();
+    default:
+      throw new Error(`no such variant: ${variant}`);
+  }
+}
+
+process.stdout.write(`${JSON.stringify(await main(process.argv.slice(2)))}\n`);
