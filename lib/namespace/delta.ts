@@ -8,8 +8,8 @@
  */
 import type { ActualRow } from './actual.ts';
 import { difference } from './difference.ts';
-import { isStale } from './ownership.ts';
-import type { Change } from './plan.ts';
+import { isRecognised, isStale } from './ownership.ts';
+import { type Change, goesWithNamespace } from './plan.ts';
 import type { NamespaceName, NftTableRow, Row, RowGroup } from './rows.ts';
 
 interface Wanted {
@@ -98,6 +98,10 @@ export class Delta {
     return [...new Set([...this.groups.keys(), ...this.dirty.keys()])];
   }
 
+  isDirty(owner: string): boolean {
+    return this.dirty.has(owner);
+  }
+
   /** Owners with something not known to agree. */
   dirtyOwners(): string[] {
     return [...this.dirty.keys()];
@@ -137,6 +141,16 @@ export class Delta {
     return [...(this.dirty.get(owner)?.values() ?? [])].filter(
       (row) => row !== undefined && row.ns === ns,
     ) as Row[];
+  }
+
+  /**
+   * Rows this owner wanted, that nobody wants any more and that are not gone: those a later process would
+   * not recognise as ours (ownership.ts).
+   */
+  leaving(owner: string): Row[] {
+    return [...(this.dirty.get(owner)?.values() ?? [])].filter(
+      (row): row is Row => row !== undefined && !this.wanted.has(row.key) && !isRecognised(row),
+    );
   }
 
   isRead(ns: NamespaceName): boolean {
@@ -182,11 +196,19 @@ export class Delta {
     const ns = (change.desired ?? change.actual!).ns;
     const keys = this.dirty.get(owner);
     keys?.delete(change.key);
+    if (!change.desired && change.actual?.kind === 'netns') this.goneWith(ns, keys);
     if (keys?.size === 0) this.dirty.delete(owner);
     const rows = this.actual.get(ns);
     if (change.desired) rows?.set(change.key, change.desired);
     else if (change.actual?.kind === 'netns') this.actual.delete(ns);
     else rows?.delete(change.key);
+  }
+
+  private goneWith(ns: NamespaceName, keys: Map<string, Row | undefined> | undefined): void {
+    for (const key of keys?.keys() ?? []) {
+      const [where, kind] = key.split('|');
+      if (where === ns && goesWithNamespace(kind!) && !this.wanted.has(key)) keys!.delete(key);
+    }
   }
 
   /**

@@ -16,7 +16,7 @@
  * | file, daemon | only those wanted, or in a record; a daemon is recognised by pid file, arguments and namespace |
  */
 import type { ActualRow } from './actual.ts';
-import type { NamespaceName, NftTableRow } from './rows.ts';
+import type { NamespaceName, NftTableRow, Row } from './rows.ts';
 
 const MANAGED = /^(qrouter|snat|fip|qdhcp)-/;
 const DEVICES = /^(qr|qg|ha|sg|fg|rfp|fpr|ns|tap)-?[0-9a-f]{8}-/;
@@ -51,4 +51,10 @@ export function isStale(row: ActualRow | NftTableRow): boolean {
     default:
       return false;
   }
+}
+
+/** Would a process without memory know this row as ours, or not need to? */
+export function isRecognised(row: Row): boolean {
+  if (row.kind === 'netns' || row.kind === 'file' || row.kind === 'daemon') return false;
+  return row.kind === 'sysctl' || isManaged(row.ns);
 }

@@ -71,7 +71,7 @@ const position = new Map<Stage, number>(STAGES.map((stage, i) => [stage, i]));
 const order = (step: Step): number => position.get(stageOf(step.row as Row))!;
 
 /** Kinds that vanish with their namespace: removing each on its own would be wasted work. */
-const GONE_WITH_NAMESPACE = new Set([
+const GONE_WITH_NAMESPACE: ReadonlySet<string> = new Set([
   'sysctl',
   'nft-table',
   'nft-element',
@@ -80,6 +80,8 @@ const GONE_WITH_NAMESPACE = new Set([
   'route',
   'rule',
 ]);
+
+export const goesWithNamespace = (kind: string): boolean => GONE_WITH_NAMESPACE.has(kind);
 
 /** Ordered steps that turn actual into desired. Empty for no difference. */
 export function plan(changes: readonly Change[]): Step[] {

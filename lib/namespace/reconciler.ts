@@ -63,6 +63,7 @@ export class Reconciler {
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private readonly inodes = new Map<NamespaceName, number>();
   private readonly watchedDaemons = new Map<string, { pid: number; stop: () => void }>();
+  private readonly recalled = new Set<string>();
   private readonly unsaved = new Map<string, unknown>();
   private readonly changedNamespaces = new Set<NamespaceName>();
   private readonly changedHostLinks = new Set<string>();
@@ -85,6 +86,7 @@ export class Reconciler {
    * Replace what an owner wants; nothing is done yet. `record` is what to remember it by (its payload).
    */
   setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void {
+    this.recall(owner, groups);
     this.delta.setDesired(owner, groups);
     if (record !== undefined) this.unsaved.set(owner, record);
   }
@@ -92,6 +94,7 @@ export class Reconciler {
   /** The owner wants nothing any more. */
   removeOwner(owner: string): void {
     this.unsaved.delete(owner);
+    this.recall(owner, []);
     this.delta.setDesired(owner, []);
   }
 
@@ -245,8 +248,9 @@ export class Reconciler {
 
   /** Namespaces and daemons of the owner are watched from now on; removed ones no longer. */
   private conclude(owner: string): void {
-    if (this.delta.desiredBy(owner).length === 0 && !this.delta.dirtyOwners().includes(owner))
+    if (this.delta.desiredBy(owner).length === 0 && !this.delta.isDirty(owner))
       this.settings.records?.remove(owner);
+    else if (this.delta.leaving(owner).length === 0) this.settings.records?.finish(owner);
     if (this.unsaved.has(owner)) this.soonSave();
     if (!this.monitor) return;
     for (const row of this.delta.desiredBy(owner)) {
@@ -389,7 +393,15 @@ export class Reconciler {
   private save(owner: string): void {
     const record = this.unsaved.get(owner);
     this.unsaved.delete(owner);
-    if (record !== undefined) this.settings.records?.save(owner, record);
+    if (record !== undefined) this.settings.records?.save(owner, record, this.delta.leaving(owner));
+  }
+
+  /** What an earlier process was about to remove for this owner was wanted until now. */
+  private recall(owner: string, groups: readonly RowGroup[]): void {
+    if (this.recalled.has(owner)) return;
+    this.recalled.add(owner);
+    const leaving = this.settings.records?.leaving(owner) ?? [];
+    if (leaving.length > 0) this.delta.setDesired(owner, [leaving, ...groups]);
   }
 
   private soonSave(): void {

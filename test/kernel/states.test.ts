@@ -1,14 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
-import {
-  groupsOf,
-  kernelListing,
-  leftovers,
-  ROUTERS,
-  type State,
-  stateNames,
-  stateOf,
-} from './router-states.ts';
+import { openSteps, reconcileState } from './router-process.ts';
+import { groupsOf, kernelListing, leftovers, type State, stateNames, stateOf } from './router-states.ts';
 
 /**
  * Any state to any state. The path goes along every ordered pair of states once, and at each stop the kernel
@@ -25,23 +18,6 @@ function pathOverAllPairs(names: readonly string[]): string[] {
   }
   return path.reverse();
 }
-
-async function go(reconciler: Reconciler, to: State): Promise<string[]> {
-  const failures: string[] = [];
-  for (const id of ROUTERS) {
-    const payload = to.get(id);
-    if (payload) reconciler.setDesired(id, groupsOf(payload));
-    else reconciler.removeOwner(id);
-    for (const { key, message } of (await reconciler.reconcile(id)).failures)
-      failures.push(`${key}: ${message}`);
-  }
-  return failures;
-}
-
-const openSteps = (reconciler: Reconciler): string[] =>
-  ROUTERS.flatMap((id) =>
-    reconciler.plan(id).map((step) => `${step.action} ${step.row.key}: ${step.reason}`),
-  );
 
 /** A process that has just started and knows from its records what was built. */
 function started(before: State): Reconciler {
@@ -62,7 +38,7 @@ const removeEverything = async (): Promise<void> => {
   for (const name of stateNames) {
     if (leftovers().length === 0) return;
     const reconciler = started(stateOf(name));
-    await go(reconciler, new Map());
+    await reconcileState(reconciler, new Map());
     await reconciler.close();
   }
 };
@@ -75,9 +51,9 @@ describe('from any state to any other', () => {
     await removeEverything();
     for (const name of stateNames) {
       const reconciler = new Reconciler({ announce: false });
-      expect([name, await go(reconciler, stateOf(name))]).toEqual([name, []]);
+      expect([name, await reconcileState(reconciler, stateOf(name))]).toEqual([name, []]);
       fresh.set(name, kernelListing());
-      await go(reconciler, new Map());
+      await reconcileState(reconciler, new Map());
       expect([name, leftovers()]).toEqual([name, []]);
       await reconciler.close();
     }
@@ -98,7 +74,7 @@ describe('from any state to any other', () => {
       for (const [i, name] of path.entries()) {
         const leg = `${path[i - 1] ?? 'start'} → ${name}`;
         const state = stateOf(name);
-        expect([leg, await go(reconciler, state)]).toEqual([leg, []]);
+        expect([leg, await reconcileState(reconciler, state)]).toEqual([leg, []]);
         expect([leg, openSteps(reconciler)]).toEqual([leg, []]);
         expect([leg, ...kernelListing()]).toEqual([leg, ...fresh.get(name)!]);
       }
@@ -113,7 +89,7 @@ describe('from any state to any other', () => {
       const leg = `${path[i - 1] ?? 'start'} → ${name}`;
       const reconciler = started(before);
       try {
-        expect([leg, await go(reconciler, stateOf(name))]).toEqual([leg, []]);
+        expect([leg, await reconcileState(reconciler, stateOf(name))]).toEqual([leg, []]);
       } finally {
         await reconciler.close();
       }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ActualRow } from '../../../lib/namespace/actual.ts';
 import { Delta } from '../../../lib/namespace/delta.ts';
+import { plan } from '../../../lib/namespace/plan.ts';
 import * as rows from '../../../lib/namespace/rows.ts';
 
 const NS = 'qrouter-1';
@@ -155,6 +156,33 @@ describe('what is no longer wanted', () => {
     expect(keys(delta, 'r1')).toEqual([[tap.key, 'not wanted']]);
     carryOut(delta, 'r1');
     expect(delta.owners()).toEqual([]);
+  });
+
+  test('and would not be known to another process is named until it is gone', () => {
+    const tap = rows.link({ ns: '', name: 'tap11111111-11', type: 'veth' });
+    const file = rows.file({ ns: NS, path: '/f', content: '' });
+    const delta = read(read(new Delta(), [tap], ''), [namespace, device(), file]);
+    delta.setDesired('r1', [
+      [namespace, device()],
+      [tap, file],
+    ]);
+    delta.setDesired('r2', [[tap]]);
+    expect(delta.leaving('r1')).toEqual([]);
+    delta.setDesired('r2', []);
+    delta.setDesired('r1', [[namespace]]);
+    expect(delta.leaving('r1')).toEqual([tap, file]);
+    carryOut(delta, 'r1');
+    expect(delta.leaving('r1')).toEqual([]);
+  });
+
+  test('and went with its namespace is no open question', () => {
+    const delta = read(new Delta(), []);
+    delta.setDesired('r1', [[namespace, device(), address('10.0.0.1')]]);
+    carryOut(delta, 'r1');
+    delta.setDesired('r1', []);
+    for (const step of plan(delta.changes('r1')))
+      delta.done('r1', { key: step.row.key, actual: step.row as ActualRow, reason: '' });
+    expect(delta.isDirty('r1')).toBe(false);
   });
 
   test('and not there needs nothing', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Records } from '../../../lib/namespace/records.ts';
+import { link } from '../../../lib/namespace/rows.ts';
 
 describe('records', () => {
   let directory: string;
@@ -57,6 +58,19 @@ describe('records', () => {
     fs.writeFileSync(join(directory, 'r1.json.new'), '{"a":');
     fs.writeFileSync(join(directory, 'r2.json.new'), '{"a":');
     expect(new Records(directory).load()).toEqual(new Map([['r1', { a: 1 }]]));
+  });
+
+  test('say what an update was about to remove, until that is done', () => {
+    const bridge = link({ ns: '', name: 'brq1', type: 'bridge' });
+    new Records(directory).save('r1', { kind: 'router', payload: {} }, [bridge]);
+    const later = new Records(directory);
+    expect(later.load().get('r1')).toEqual({ kind: 'router', payload: {} });
+    expect(later.leaving('r1')).toEqual([bridge]);
+    later.finish('r1');
+    expect(later.leaving('r1')).toEqual([]);
+    const last = new Records(directory);
+    expect(last.load().get('r1')).toEqual({ kind: 'router', payload: {} });
+    expect(last.leaving('r1')).toEqual([]);
   });
 
   test('that are damaged are named, and nothing is guessed', () => {
