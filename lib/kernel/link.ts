@@ -126,14 +126,27 @@ export function deleteLink(name: string): Buffer {
     .finish();
 }
 
+const WANTED: ReadonlySet<number> = new Set([
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_MTU,
+  IFLA_LINK,
+  IFLA_MASTER,
+  IFLA_LINKINFO,
+  IFLA_AF_SPEC,
+  IFLA_LINK_NETNSID,
+]);
+const MODE: ReadonlySet<number> = new Set([IFLA_INET6_ADDR_GEN_MODE]);
+const NOTHING = Buffer.alloc(0);
+
 /** One link message (ifinfomsg and attributes) as a value. */
 export function decodeLink(payload: Buffer): Link {
-  const found = attributes(payload, 16);
+  const found = attributes(payload, 16, payload.length, WANTED);
   const info = found.get(IFLA_LINKINFO);
   const flags = payload.readUInt32LE(8);
   const kind = info && textOf(attributes(info).get(IFLA_INFO_KIND));
-  const inet6 = attributes(found.get(IFLA_AF_SPEC) ?? Buffer.alloc(0)).get(AF_INET6);
-  const mode = inet6 && attributes(inet6).get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
+  const inet6 = attributes(found.get(IFLA_AF_SPEC) ?? NOTHING).get(AF_INET6);
+  const mode = inet6 && attributes(inet6, 0, inet6.length, MODE).get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
   const mac = found.get(IFLA_ADDRESS);
   return {
     index: payload.readInt32LE(4),
@@ -164,6 +177,16 @@ export function readLinks(socket: NetlinkSocket): Link[] {
     'read links',
   );
   return links;
+}
+
+/** Index of a device by name; undefined if there is none. */
+export function readLinkIndex(socket: NetlinkSocket, name: string): number | undefined {
+  const request = new MessageWriter(RTM_GETLINK, 0).fixed(ifinfomsg(0, 0, 0)).text(IFLA_IFNAME, name);
+  let index: number | undefined;
+  socket.ask(request.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS).finish(), ({ payload }) => {
+    index = payload.readInt32LE(4);
+  });
+  return index;
 }
 
 /** One device, by name or index; undefined if there is none. */

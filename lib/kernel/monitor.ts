@@ -9,6 +9,7 @@ import * as libc from './libc.ts';
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import {
   attributes,
+  isOwnPort,
   MessageWriter,
   messages,
   NETLINK_NETFILTER,
@@ -128,6 +129,7 @@ export class Monitor {
     new EventSocket(NETLINK_ROUTE, ROUTE_GROUPS),
     new EventSocket(NETLINK_NETFILTER, NFT_GROUPS),
   ];
+  private readonly requests = new NetlinkSocket(NETLINK_ROUTE, '');
   private readonly names = new Map<number, string>();
   private readonly ids = new Map<string, number>();
   private readonly processes = new Map<number, () => void>();
@@ -151,8 +153,7 @@ export class Monitor {
   /** Hear of changes in this namespace from now on ('' for the host's own). */
   watch(name: string): void {
     if (name === '' || this.ids.has(name)) return;
-    using socket = new NetlinkSocket(NETLINK_ROUTE, '');
-    const id = namespaceId(socket, name);
+    const id = namespaceId(this.requests, name);
     this.ids.set(name, id);
     this.names.set(id, name);
   }
@@ -217,6 +218,7 @@ export class Monitor {
       if (this.closed) break;
       for (let i = 0; i < count; i++) this.handle(ready.readInt32LE(i * EPOLL_EVENT.size + EPOLL_EVENT.data));
     }
+    this.requests.close();
     for (const fd of [...this.processes.keys(), ...this.sockets.map((s) => s.fd), this.wake, this.epoll])
       libc.close(fd);
   }
@@ -234,12 +236,12 @@ export class Monitor {
     );
   }
 
-  /** One datagram. What this process did itself carries its pid as port id and is no news. */
+  /** One datagram. What this process did itself carries the port id of its socket and is no news. */
   private heard(id: number | undefined, data: Buffer): void {
     const name = id === undefined ? '' : this.names.get(id);
     if (name === undefined) return;
     for (const message of messages(data)) {
-      if (message.port === process.pid) continue;
+      if (isOwnPort(message.port)) continue;
       if (name !== '') {
         this.events.changed(name);
         return;

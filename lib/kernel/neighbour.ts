@@ -41,30 +41,24 @@ export const deleteNeighbour = (entry: Neighbour): Buffer => message(RTM_DELNEIG
 
 /** Permanent entries and proxy entries; what the kernel learned by itself is left out. */
 export function readNeighbours(socket: NetlinkSocket): Neighbour[] {
-  return [AF_INET, AF_INET6].flatMap((family) =>
-    [false, true].flatMap((proxy) => {
-      const found: Neighbour[] = [];
-      socket.dump(
-        new MessageWriter(RTM_GETNEIGH, 0).fixed(ndmsg(family, 0, proxy, 0)).finish(),
-        ({ payload }) => {
-          if (!proxy && !(payload.readUInt16LE(8) & NUD_PERMANENT)) return;
-          const values = attributes(payload, 12);
-          const ip = values.get(NDA_DST);
-          const mac = values.get(NDA_LLADDR);
-          if (ip)
-            found.push({
-              index: payload.readInt32LE(4),
-              ip: ipText(ip),
-              mac: mac && macText(mac),
-              proxy,
-            });
-        },
-        () => {
-          found.length = 0;
-        },
-        'read neighbours',
-      );
-      return found;
-    }),
-  );
+  return [false, true].flatMap((proxy) => {
+    const found: Neighbour[] = [];
+    socket.dump(
+      new MessageWriter(RTM_GETNEIGH, 0).fixed(ndmsg(0, 0, proxy, 0)).finish(),
+      ({ payload }) => {
+        if (payload[0] !== AF_INET && payload[0] !== AF_INET6) return;
+        if (!proxy && !(payload.readUInt16LE(8) & NUD_PERMANENT)) return;
+        const values = attributes(payload, 12);
+        const ip = values.get(NDA_DST);
+        const mac = values.get(NDA_LLADDR);
+        if (ip)
+          found.push({ index: payload.readInt32LE(4), ip: ipText(ip), mac: mac && macText(mac), proxy });
+      },
+      () => {
+        found.length = 0;
+      },
+      'read neighbours',
+    );
+    return found;
+  });
 }

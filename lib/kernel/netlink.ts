@@ -2,6 +2,7 @@
  * Netlink: messages, attributes, and a synchronous socket that sends a batch and reads every answer.
  * Sources: netlink(7), include/uapi/linux/netlink.h.
  */
+import { randomInt } from 'node:crypto';
 import { counters } from './counters.ts';
 import * as libc from './libc.ts';
 import { inNamespace } from './netns.ts';
@@ -43,7 +44,8 @@ export class MessageWriter {
   private length = HEADER;
 
   constructor(type: number, flags: number, capacity = 256) {
-    this.buffer = Buffer.alloc(capacity);
+    // From Node's pool, as most messages live for a moment only.
+    this.buffer = Buffer.allocUnsafe(capacity).fill(0);
     this.buffer.writeUInt16LE(type, 4);
     this.buffer.writeUInt16LE(flags | NLM_F_REQUEST, 6);
   }
@@ -78,9 +80,12 @@ export class MessageWriter {
   }
 
   u32(type: number, value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value >>> 0);
-    return this.bytes(type, bytes);
+    this.room(8);
+    this.buffer.writeUInt16LE(8, this.length);
+    this.buffer.writeUInt16LE(type, this.length + 2);
+    this.buffer.writeUInt32LE(value >>> 0, this.length + 4);
+    this.length += 8;
+    return this;
   }
 
   /** Zero-terminated text. */
@@ -121,13 +126,22 @@ export class MessageWriter {
   }
 }
 
-/** Attributes of a message part as a map type → value bytes (a view, valid until the next receive). */
-export function attributes(data: Buffer, from = 0, to = data.length): Map<number, Buffer> {
+/**
+ * Attributes of a message part as a map type → value bytes (a view, valid until the next receive). `wanted`:
+ * only these types; a device has sixty attributes, and a view of each is what reading it costs.
+ */
+export function attributes(
+  data: Buffer,
+  from = 0,
+  to = data.length,
+  wanted?: ReadonlySet<number>,
+): Map<number, Buffer> {
   const found = new Map<number, Buffer>();
   for (let at = from; at + 4 <= to; ) {
-    const length = data.readUInt16LE(at);
+    const length = data[at]! | (data[at + 1]! << 8);
     if (length < 4 || at + length > to) break;
-    found.set(data.readUInt16LE(at + 2) & NLA_TYPE_MASK, data.subarray(at + 4, at + length));
+    const type = (data[at + 2]! | (data[at + 3]! << 8)) & NLA_TYPE_MASK;
+    if (!wanted || wanted.has(type)) found.set(type, data.subarray(at + 4, at + length));
     at += align(length);
   }
   return found;
@@ -205,21 +219,52 @@ const one = Buffer.from([1, 0, 0, 0]);
 const receiveBuffer = Buffer.alloc(4);
 receiveBuffer.writeUInt32LE(RECEIVE_BUFFER_BYTES);
 
+/**
+ * Port ids of this process's sockets: by them a listener tells its own changes from others'. The kernel would
+ * give the process id to one socket of a namespace only. Bit 30 keeps clear of process ids (22 bits) and
+ * of what the kernel makes up (negative); the tag tells processes apart, in whatever pid namespace.
+ */
+const PORT_TAG = 0x40000000 + randomInt(1 << 22) * 256;
+const PORTS = 256;
+let lastPort = 0;
+
+/** Was this message caused by a socket of this process? libnftables leaves the choice to the kernel. */
+export const isOwnPort = (port: number): boolean =>
+  port === process.pid || (port >= PORT_TAG && port < PORT_TAG + PORTS);
+
+function bindOwnPort(fd: number): void {
+  const address = Buffer.alloc(12);
+  address.writeUInt16LE(AF_NETLINK, 0);
+  for (let attempt = 1; ; attempt++) {
+    lastPort = (lastPort + 1) % PORTS;
+    address.writeUInt32LE(PORT_TAG + lastPort, 4);
+    try {
+      libc.bind(fd, address);
+      return;
+    } catch (error) {
+      const taken = error instanceof libc.KernelError && error.code === 'EADDRINUSE';
+      if (!taken || attempt === PORTS) throw error;
+    }
+  }
+}
+
 /** A netlink socket of one namespace. Not for events: see monitor.ts. */
 export class NetlinkSocket {
   private readonly fd: number;
   private sequence = 1;
+  private roomy = false;
 
-  /** @throws KernelError if the namespace does not exist */
-  constructor(protocol: number, ns: string) {
-    this.fd = inNamespace(ns, () => libc.socket(AF_NETLINK, SOCK_RAW, protocol));
+  /**
+   * @param ns undefined: the namespace the thread is in at the moment
+   * @throws KernelError if the namespace does not exist
+   */
+  constructor(protocol: number, ns: string | undefined) {
+    const open = (): number => libc.socket(AF_NETLINK, SOCK_RAW, protocol);
+    this.fd = ns === undefined ? open() : inNamespace(ns, open);
     libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, one);
     libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, one);
     if (protocol === NETLINK_ROUTE) libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, one);
-    libc.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer);
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    libc.bind(this.fd, address);
+    bindOwnPort(this.fd);
   }
 
   [Symbol.dispose](): void {
@@ -250,6 +295,10 @@ export class NetlinkSocket {
   }
 
   private transactBatch(requests: readonly Buffer[], outcomes: (Refusal | undefined)[]): void {
+    if (!this.roomy && requests.length > 1) {
+      libc.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer);
+      this.roomy = true;
+    }
     const first = this.sequence;
     for (const request of requests) {
       request.writeUInt16LE(request.readUInt16LE(6) | NLM_F_ACK, 6);

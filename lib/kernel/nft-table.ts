@@ -30,6 +30,7 @@ const TABLE_NAME = 1;
 const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 };
 const HOOK = { number: 1, priority: 2 };
 const RULE = { table: 1, chain: 2, handle: 3, userdata: 7 };
+const RULE_WANTED: ReadonlySet<number> = new Set([RULE.table, RULE.chain, RULE.userdata]);
 const SET = { table: 1, name: 2, flags: 3, keyLength: 5, dataLength: 7 };
 const ELEMENTS = { table: 1, set: 2, list: 3 };
 const ELEMENT = { key: 1, data: 2 };
@@ -88,15 +89,21 @@ function commentOf(userdata: Buffer | undefined): string {
   return '';
 }
 
+function pushTo(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
+}
+
 function readRules(socket: NetlinkSocket, family: NftFamily, table: string): Map<string, string[]> {
   const rules = new Map<string, string[]>();
   const asked = request(GETRULE, family, (writer) => writer.text(RULE.table, table));
   for (const [chain, comment] of collect(socket, asked, 'read nft rules', ({ payload }) => {
-    const values = attributes(payload, 4);
+    const values = attributes(payload, 4, payload.length, RULE_WANTED);
     if (textOf(values.get(RULE.table)) !== table) return undefined;
     return [textOf(values.get(RULE.chain)) ?? '', commentOf(values.get(RULE.userdata))] as const;
   }))
-    rules.set(chain, [...(rules.get(chain) ?? []), comment]);
+    pushTo(rules, chain, comment);
   return rules;
 }
 

@@ -115,6 +115,7 @@ function decodeMultipath(data: Buffer): { hops: KernelNexthop[]; onlink: boolean
 
 /** undefined for what is not an ordinary route: local table, cached clones, blackholes, multicast. */
 export function decodeRoute(payload: Buffer): KernelRoute | undefined {
+  if (payload[4] === RT_TABLE_LOCAL || payload[7] !== RTN_UNICAST) return undefined;
   const found = attributes(payload, 12);
   const family = payload[0] === AF_INET ? 4 : 6;
   const table = found.get(RTA_TABLE)?.readUInt32LE(0) ?? payload[4]!;
@@ -147,23 +148,20 @@ export function decodeRoute(payload: Buffer): KernelRoute | undefined {
 
 /** All ordinary routes of the socket's namespace, both families, every table but `local`. */
 export function readRoutes(socket: NetlinkSocket): KernelRoute[] {
-  return [AF_INET, AF_INET6].flatMap((family) => {
-    const found: KernelRoute[] = [];
-    const header = Buffer.alloc(12);
-    header[0] = family;
-    socket.dump(
-      new MessageWriter(RTM_GETROUTE, 0).fixed(header).finish(),
-      (message) => {
-        const route = decodeRoute(message.payload);
-        if (route) found.push(route);
-      },
-      () => {
-        found.length = 0;
-      },
-      'read routes',
-    );
-    return found;
-  });
+  const found: KernelRoute[] = [];
+  socket.dump(
+    new MessageWriter(RTM_GETROUTE, 0).fixed(Buffer.alloc(12)).finish(),
+    ({ payload }) => {
+      if (payload[0] !== AF_INET && payload[0] !== AF_INET6) return;
+      const route = decodeRoute(payload);
+      if (route) found.push(route);
+    },
+    () => {
+      found.length = 0;
+    },
+    'read routes',
+  );
+  return found;
 }
 
 const FRA_DST = 1;
@@ -232,20 +230,18 @@ export function decodeRule(payload: Buffer): KernelRule {
 
 /** All policy rules, both families, the kernel's three own ones included. */
 export function readRules(socket: NetlinkSocket): KernelRule[] {
-  return [AF_INET, AF_INET6].flatMap((family) => {
-    const found: KernelRule[] = [];
-    const header = Buffer.alloc(12);
-    header[0] = family;
-    socket.dump(
-      new MessageWriter(RTM_GETRULE, 0).fixed(header).finish(),
-      (message) => found.push(decodeRule(message.payload)),
-      () => {
-        found.length = 0;
-      },
-      'read rules',
-    );
-    return found;
-  });
+  const found: KernelRule[] = [];
+  socket.dump(
+    new MessageWriter(RTM_GETRULE, 0).fixed(Buffer.alloc(12)).finish(),
+    ({ payload }) => {
+      if (payload[0] === AF_INET || payload[0] === AF_INET6) found.push(decodeRule(payload));
+    },
+    () => {
+      found.length = 0;
+    },
+    'read rules',
+  );
+  return found;
 }
 
 /** The family of a route or rule written as text. */

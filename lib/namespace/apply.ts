@@ -9,7 +9,7 @@ import { addAddress, deleteAddress } from '../kernel/address.ts';
 import { flushConntrack } from '../kernel/conntrack.ts';
 import { counters } from '../kernel/counters.ts';
 import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH } from '../kernel/libc.ts';
-import { changeLink, createLink, deleteLink, readLink } from '../kernel/link.ts';
+import { changeLink, createLink, deleteLink, readLinkIndex } from '../kernel/link.ts';
 import { deleteNeighbour, replaceNeighbour } from '../kernel/neighbour.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts';
 import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '../kernel/netns.ts';
@@ -103,10 +103,10 @@ class Run {
     const key = `${ns}|${name}`;
     const known = this.indexes.get(key);
     if (known !== undefined) return known;
-    const link = readLink(this.socket(ns), { name });
-    if (!link) throw new Error(`device ${name} does not exist`);
-    this.indexes.set(key, link.index);
-    return link.index;
+    const index = readLinkIndex(this.socket(ns), name);
+    if (index === undefined) throw new Error(`device ${name} does not exist`);
+    this.indexes.set(key, index);
+    return index;
   }
 
   report(step: Step, error?: string): void {
@@ -208,10 +208,20 @@ function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
   try {
     if (text.length > 0) loadRuleset(ns, text.join('\n'));
     for (const table of emptied) run.emptied.add(table);
+    const fresh = steps.some(({ row, action }) => row.kind === 'nft-table' && action === 'create');
+    if (!fresh) dropUntranslated(ns, adding);
   } catch (refused) {
     error = (refused as Error).message;
   }
   for (const step of steps) run.report(step, error);
+}
+
+/**
+ * A peer that went on sending to an address nobody had left connections that are not translated. They must end
+ * before the address is there, or it would answer them itself (feature C8).
+ */
+function dropUntranslated(ns: string, added: readonly NftElementRow[]): void {
+  flushConntrack(ns, [...new Set(added.flatMap((row) => row.flushConntrack ?? []))]);
 }
 
 function linkMessages(run: Run, step: Step): Buffer[] {

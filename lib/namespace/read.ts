@@ -159,22 +159,26 @@ export function readNamespace(ns: rows.NamespaceName, wanted: readonly rows.Row[
     return into;
   }
   if (ns !== rows.HOST) put(into, rows.netns(ns));
-  {
-    using socket = new NetlinkSocket(NETLINK_ROUTE, ns);
-    const names = readDevices(ns, socket, into);
-    if (ns !== rows.HOST) {
-      readAddressRows(ns, socket, names, into);
-      readRouteRows(ns, socket, names, into);
-      readNeighbourRows(ns, socket, names, into);
-      for (const rule of readRules(socket)) put(into, rows.rule({ ...rule, ns }));
+  // Inside all the while: entering and leaving for each socket would cost as much as what they read.
+  inNamespace(ns, () => {
+    readNetwork(ns, into);
+    if (isManaged(ns)) {
+      using socket = new NetlinkSocket(NETLINK_NETFILTER, undefined);
+      readTable(ns, socket, TABLE, into);
     }
-  }
-  if (isManaged(ns)) {
-    using socket = new NetlinkSocket(NETLINK_NETFILTER, ns);
-    readTable(ns, socket, TABLE, into);
-  }
-  inNamespace(ns, () => readWanted(wanted, into));
+    readWanted(wanted, into);
+  });
   return into;
+}
+
+function readNetwork(ns: rows.NamespaceName, into: Into): void {
+  using socket = new NetlinkSocket(NETLINK_ROUTE, undefined);
+  const names = readDevices(ns, socket, into);
+  if (ns === rows.HOST) return;
+  readAddressRows(ns, socket, names, into);
+  readRouteRows(ns, socket, names, into);
+  readNeighbourRows(ns, socket, names, into);
+  for (const rule of readRules(socket)) put(into, rows.rule({ ...rule, ns }));
 }
 
 /** One device of the host's namespace, read alone (its table is long); undefined if it is gone. */
