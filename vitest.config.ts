@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two projects. `unit` needs nothing and runs in parallel. `kernel` and `e2e` change the network of
- * the machine (root, real namespaces), so their files run one after the other.
+ * `unit` needs nothing and runs in parallel. `kernel` and `e2e` change the network of the machine (root, real
+ * namespaces), so their files run one after the other. `neutron` starts servers of its own (RabbitMQ; Debian
+ * packages of deploy/install-dependencies.sh neutron) and is not part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -11,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/kernel/**', 'test/e2e/**'],
+          exclude: ['test/kernel/**', 'test/e2e/**', 'test/neutron/**'],
         },
       },
       {
@@ -28,6 +29,16 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'neutron',
+          include: ['test/neutron/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 120_000,

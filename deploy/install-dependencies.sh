@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs the Debian packages Viaduct needs, and says which and why.
 #
-#   deploy/install-dependencies.sh [runtime] [test]      default: runtime
+#   deploy/install-dependencies.sh [runtime] [test] [neutron]      default: runtime
 #
 #   runtime   what the agents need on a network node
 #   test      what the demo and the tests need besides (clients, and the usual tools to look with)
+#   neutron   what the tests against Neutron need besides
 #
 # Quick when everything is there (one dpkg-query). Needs no terminal, starts no service. Exits 0 when all is
 # there, 1 when something could not be installed.
@@ -25,14 +26,15 @@ curl|test|fetches metadata from the instances
 iputils-ping|test|ping
 iputils-arping|test|arping
 procps|test|ps, sysctl
+rabbitmq-server|neutron|the message broker that agents and neutron-server meet at
 '
 
 groups=${*:-runtime}
 for group in $groups; do
     case $group in
-        runtime | test) ;;
+        runtime | test | neutron) ;;
         *)
-            echo "install-dependencies: unknown group '$group' (known: runtime, test)" >&2
+            echo "install-dependencies: unknown group '$group' (known: runtime, test, neutron)" >&2
             exit 64
             ;;
     esac

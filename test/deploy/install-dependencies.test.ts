@@ -94,5 +94,5 @@ test('an unknown group is refused by name', () => {
   machine(runtime, 'exit 0');
   const { status, stderr, calls } = run('everything');
   expect([status, calls]).toEqual([64, []]);
-  expect(stderr).toContain("unknown group 'everything' (known: runtime, test)");
+  expect(stderr).toContain("unknown group 'everything' (known: runtime, test, neutron)");
 });

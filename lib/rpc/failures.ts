@@ -1,0 +1,99 @@
+import { z } from 'zod';
+
+/** The server raised: `className` is the Python class, the one thing to tell failures apart by. */
+export class RemoteError extends Error {
+  override readonly name = 'RemoteError';
+  readonly className: string;
+  readonly module: string;
+  /** the server's words, without the class */
+  readonly remoteMessage: string;
+  readonly traceback: readonly string[];
+  readonly args: readonly unknown[];
+  readonly kwargs: Readonly<Record<string, unknown>>;
+
+  constructor(failure: Failure, method?: string) {
+    super(`${method ? `${method}: ` : ''}${failure.class}: ${failure.message}`);
+    this.className = failure.class;
+    this.module = failure.module;
+    this.remoteMessage = failure.message;
+    this.traceback = failure.tb;
+    this.args = failure.args;
+    this.kwargs = failure.kwargs;
+  }
+}
+
+/** No answer within the time of the call. Whether the server did the work is unknown. */
+export class MessagingTimeout extends Error {
+  override readonly name = 'MessagingTimeout';
+}
+
+/** The broker lost the queue of the answers, or this side is closing: the answer to this call cannot arrive any more. */
+export class ReplyLost extends Error {
+  override readonly name = 'ReplyLost';
+}
+
+/** Nobody serves this method in this version. Also what our own dispatcher answers. */
+export class DispatchError extends Error {
+  override readonly name = 'DispatchError';
+  readonly className: 'UnsupportedVersion' | 'NoSuchMethod';
+
+  constructor(className: 'UnsupportedVersion' | 'NoSuchMethod', message: string) {
+    super(message);
+    this.className = className;
+  }
+}
+
+const textOf = z
+  .unknown()
+  .transform((value) => (typeof value === 'string' ? value : JSON.stringify(value ?? '')));
+const schema = z.object({
+  class: z.string().catch('Exception'),
+  module: z.string().catch(''),
+  message: textOf,
+  tb: z.array(textOf).catch([]),
+  args: z.array(z.unknown()).catch([]),
+  kwargs: z.record(z.string(), z.unknown()).catch({}),
+});
+
+/** A failure on the wire (`oslo_messaging/_drivers/common.py`, serialize_remote_exception). */
+export type Failure = z.infer<typeof schema>;
+
+/** The error that a reply's `failure` text stands for; a text that is no failure becomes the message. */
+export function remoteError(text: string, method?: string): RemoteError {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const result = schema.safeParse(value);
+  const unknown: Failure = { class: 'Exception', module: '', message: text, tb: [], args: [], kwargs: {} };
+  return new RemoteError(result.success ? result.data : unknown, method);
+}
+
+/** What we answer when a handler of ours failed: a shape that every Python peer can raise. */
+export function failureText(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const failure: Failure =
+    error instanceof DispatchError
+      ? {
+          class: error.className,
+          module: 'oslo_messaging.rpc.dispatcher',
+          message,
+          tb: [],
+          args: [message],
+          kwargs: {},
+        }
+      : { class: 'Exception', module: 'builtins', message, tb: [], args: [message], kwargs: {} };
+  return JSON.stringify(failure);
+}
+
+/** Whether the server raised one of these classes. */
+export const isRemote = (error: unknown, ...classNames: readonly string[]): error is RemoteError =>
+  error instanceof RemoteError && classNames.includes(error.className);
+
+/** Nothing came of the attempt, and nothing may be concluded from it: keep what is there, try again later. */
+export const isTransient = (error: unknown): boolean =>
+  error instanceof MessagingTimeout ||
+  error instanceof ReplyLost ||
+  isRemote(error, 'DBConnectionError', 'DBDeadlock', 'RemoteError', 'RetryRequest', 'DBError');

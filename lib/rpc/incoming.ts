@@ -1,0 +1,68 @@
+import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
+import { decompressed } from './compression.ts';
+import type { RpcLog } from './connection.ts';
+import type { Declarations } from './declare.ts';
+import { EnvelopeError, unwrap } from './envelope.ts';
+import type { Consumer } from './topology.ts';
+
+/** What an inner message is given to; throws EnvelopeError if it is malformed. */
+export type Receive = (inner: Readonly<Record<string, unknown>>, message: ConsumeMessage) => void;
+
+export interface Listening {
+  readonly declarations: Declarations;
+  readonly log: RpcLog;
+  readonly prefetch: number;
+}
+
+/**
+ * Declares and consumes the queues in that order. A message is acknowledged before it is looked at: one that cannot
+ * be handled must not come back for ever. One whose acknowledgement fails is left alone: the broker delivers it again.
+ */
+export async function listen(
+  channel: ConfirmChannel,
+  consumers: readonly Consumer[],
+  { declarations, log, prefetch }: Listening,
+  receive: Receive,
+): Promise<void> {
+  if (prefetch > 0) await channel.prefetch(prefetch, false);
+  for (const [index, consumer] of consumers.entries()) {
+    await declarations.consumer(channel, consumer);
+    const { name } = consumer.queue;
+    const deliver = (message: ConsumeMessage | null): void => {
+      if (message) take(channel, message, name, log, receive);
+      else {
+        log.warn(`queue ${name}: the broker cancelled the subscription (queue deleted or its node lost)`);
+        // The channel comes back with everything declared again.
+        channel.close().catch(() => undefined);
+      }
+    };
+    const options = { consumerTag: String(index + 1), noAck: false, arguments: { ...consumer.arguments } };
+    await channel.consume(name, deliver, options);
+  }
+}
+
+function take(
+  channel: ConfirmChannel,
+  message: ConsumeMessage,
+  queue: string,
+  log: RpcLog,
+  receive: Receive,
+): void {
+  try {
+    channel.ack(message);
+  } catch {
+    return;
+  }
+  try {
+    const headers: unknown = message.properties.headers;
+    receive(unwrap(decompressed(message.content, headersOf(headers))), message);
+  } catch (error) {
+    const size = `${message.content.length} bytes`;
+    if (error instanceof EnvelopeError)
+      log.warn(`queue ${queue}: a message (${size}) was dropped: ${error.message}`);
+    else log.error({ err: error }, `queue ${queue}: a message (${size}) could not be handled`);
+  }
+}
+
+const headersOf = (headers: unknown): Readonly<Record<string, unknown>> =>
+  typeof headers === 'object' && headers !== null ? (headers as Readonly<Record<string, unknown>>) : {};

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { type CallRequest, type CastRequest, RpcClient } from './client.ts';
+import { BrokerConnection, type RpcLog } from './connection.ts';
+import { Declarations } from './declare.ts';
+import type { RpcOptions } from './options.ts';
+import { Publisher } from './publisher.ts';
+import { Replier } from './replier.ts';
+import { RpcServer, type ServeTarget } from './server.ts';
+
+export type { CallRequest, CastRequest } from './client.ts';
+export type { RpcLog } from './connection.ts';
+export type { Endpoint, Handler } from './dispatch.ts';
+export { type GivenRpcOptions, type RpcOptions, rpcOptions } from './options.ts';
+export type { RpcServer, ServeTarget } from './server.ts';
+
+/** Facts about the way to the server, for status and metrics. */
+export interface RpcHealth {
+  /** messages can be sent and received */
+  readonly connected: boolean;
+  /** since when `connected` has this value */
+  readonly since: Date;
+  /** 'host:port' in use, or the last one tried */
+  readonly broker: string | null;
+  /** why the broker takes no messages (memory or disk alarm); null: it takes them */
+  readonly blocked: string | null;
+  /** why there is no connection; null: there is one, or none was tried yet */
+  readonly problem: string | null;
+}
+
+/** What asks a server something; the plugin APIs need no more. */
+export interface RpcCaller {
+  /** The method's result. Throws RemoteError, MessagingTimeout, ReplyLost (failures.ts) or the broker's refusal. */
+  call(request: CallRequest): Promise<unknown>;
+  /** Resolves when the broker has it; without a broker it waits, for ever unless `signal`. */
+  cast(request: CastRequest): Promise<void>;
+}
+
+export interface Rpc extends RpcCaller {
+  /** To all that listen on the topic. */
+  fanout(request: Omit<CastRequest, 'server'>): Promise<void>;
+  /** Starts to listen. Each server has its own channel; several of one topic are one consumer each. */
+  serve(target: ServeTarget): RpcServer;
+  health(): RpcHealth;
+  /** `listener` hears of every change of the health; the result ends that. */
+  onHealth(listener: (health: RpcHealth) => void): () => void;
+  /** Ends calls in flight (ReplyLost), servers and connections within about two seconds. Never throws. */
+  close(): Promise<void>;
+}
+
+export interface RpcSettings {
+  readonly options: RpcOptions;
+  readonly log: RpcLog;
+  /** 'viaduct-l3-agent': shown by the broker */
+  readonly program: string;
+}
+
+/**
+ * Speaks oslo.messaging with a RabbitMQ. Returns at once and connects in the background, for ever. Two connections:
+ * a broker with a resource alarm stops reading from the one that publishes, and must not stop what arrives.
+ */
+export function openRpc({ options, log, program }: RpcSettings): Rpc {
+  const closing = new AbortController();
+  const listeners = new Set<(health: RpcHealth) => void>();
+  const declarations = new Declarations(log);
+  const servers = new Set<RpcServer>();
+  let announced = '';
+  const changed = (): void => {
+    const now = health();
+    const text = JSON.stringify(now);
+    if (text === announced) return;
+    announced = text;
+    for (const listener of listeners) listener(now);
+  };
+  const connection = (purpose: string): BrokerConnection =>
+    new BrokerConnection({
+      name: `${program}:${process.pid}:${randomUUID()}`,
+      purpose,
+      options,
+      log,
+      changed: () => queueMicrotask(changed),
+    });
+  const publishing = connection('sending');
+  const consuming = connection('receiving');
+  const publisher = (name: string): Publisher =>
+    new Publisher({ name, connection: publishing, declarations, options, log });
+  const work = publisher('publisher');
+  const urgent = publisher('urgent publisher');
+  const replier = new Replier(options, urgent, log, closing.signal);
+  const client = new RpcClient({
+    options,
+    log,
+    declarations,
+    consuming,
+    work,
+    urgent,
+    closing: closing.signal,
+  });
+
+  function health(): RpcHealth {
+    const [out, back] = [publishing.state, consuming.state];
+    const connected = out.connected && back.connected;
+    // Connected since the later one came, disconnected since the first one went.
+    const times = [out, back]
+      .filter((state) => state.connected === connected)
+      .map((state) => state.since.getTime());
+    return {
+      connected,
+      since: new Date(connected ? Math.max(...times) : Math.min(...times)),
+      broker: out.broker ?? back.broker,
+      blocked: out.blocked ?? back.blocked,
+      problem: out.problem ?? back.problem,
+    };
+  }
+
+  return {
+    call: (request) => client.call(request),
+    cast: (request) => client.cast(request),
+    fanout: (request) => client.fanout(request),
+    serve(target) {
+      const server = new RpcServer({ ...target, options, log, declarations, connection: consuming, replier });
+      servers.add(server);
+      return server;
+    },
+    health,
+    onHealth(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      await Promise.all([...servers].map((server) => server.stop()));
+      closing.abort(new Error('this process is closing'));
+      await Promise.all([publishing.close(), consuming.close()]);
+    },
+  };
+}
