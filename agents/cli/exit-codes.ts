@@ -9,6 +9,8 @@ export const exitCodes = {
   usage: 64,
   /** the topology file has errors; nothing was changed (EX_DATAERR) */
   topology: 65,
+  /** the agents' configuration files have errors (EX_CONFIG) */
+  configuration: 78,
 } as const;
 
 /** A failure whose message is the whole story for the operator: shown without a stack. */

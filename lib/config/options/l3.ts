@@ -1,0 +1,93 @@
+import { cidrContains, isIp } from '../../model/ip.ts';
+import { boolean, declaring, integer, oneOf, port, string } from '../option.ts';
+
+const option = declaring('DEFAULT', 'neutron/conf/agent/l3/config.py');
+const common = declaring('DEFAULT', 'neutron/conf/agent/common.py');
+const service = declaring('DEFAULT', 'neutron/conf/service.py');
+const PREFIX_DELEGATION =
+  'Neutron removed prefix delegation in 26.0, and its client dibbler is not maintained';
+
+const mark = string({
+  check: (text) =>
+    /^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) && (Number(text) & 0xffff) !== 0
+      ? undefined
+      : 'a number such as 0x1 with a bit set in its low 16 bits',
+});
+const linkLocal = string({
+  check: (text) =>
+    text === '' || (isIp(text) && cidrContains('fe80::/10', text))
+      ? undefined
+      : 'empty or a link-local IPv6 address such as fe80::1',
+});
+
+export const l3Options = [
+  option(
+    'agent_mode',
+    oneOf('legacy', 'dvr', 'dvr_snat', 'dvr_no_external'),
+    'legacy',
+    'centralized routers only, or the part of distributed routers that this node has',
+  ),
+  option('handle_internal_only_routers', boolean, true, 'also take routers without a gateway'),
+  option('ipv6_gateway', linkLocal, '', 'next hop of IPv6 when the gateway network has no IPv6 subnet'),
+  option('metadata_access_mark', mark, '0x1', 'mark of metadata requests; its low 16 bits count'),
+  option('external_ingress_mark', mark, '0x2', 'mark of packets that came in by the gateway; low 16 bits'),
+  option('cleanup_on_shutdown', boolean, false, 'delete all routers at exit'),
+  service('periodic_interval', integer(1), 40, 'seconds between checks whether a full sync is due'),
+  service('periodic_fuzzy_delay', integer(0), 5, 'at most so many random seconds before the first'),
+  option('radvd_user', string(), '', 'user that radvd runs as'),
+  common('ra_confs', string(), '$state_path/ra', 'directory of radvd configurations'),
+  common('min_rtr_adv_interval', integer(3), 30, 'seconds between router advertisements, at least'),
+  common('max_rtr_adv_interval', integer(4), 100, 'seconds between router advertisements, at most'),
+  option('per_router_log_files', boolean, false, 'a log file for each HA router', {
+    unused: 'lines of the log name their router',
+  }),
+  option('router_log_files_in_ha_confs', boolean, true, 'where those files are', {
+    unused: 'lines of the log name their router',
+  }),
+  option('keepalived_use_no_track', boolean, true, 'keepalived knows no_track', {
+    unused: 'every supported keepalived does',
+  }),
+  option('prefix_delegation_driver', string(), 'dibbler', 'client of prefix delegation', {
+    unused: PREFIX_DELEGATION,
+  }),
+  common('pd_dhcp_driver', string(), 'dibbler', 'client of prefix delegation', { unused: PREFIX_DELEGATION }),
+  common('pd_confs', string(), '$state_path/pd', 'its directory', { unused: PREFIX_DELEGATION }),
+  common('vendor_pen', string(), '8888', 'its enterprise number', { unused: PREFIX_DELEGATION }),
+];
+
+const ha = declaring('DEFAULT', 'neutron/conf/agent/l3/ha.py');
+const conntrackd = { unused: 'conntrackd is not run: a failover keeps addresses, not connection state' };
+
+/** HA routers: keepalived per router. */
+export const haOptions = [
+  ha('ha_confs_path', string(), '$state_path/ha_confs', 'directory of keepalived configurations'),
+  ha('ha_vrrp_auth_type', oneOf('AH', 'PASS'), 'PASS', 'kind of VRRP authentication'),
+  ha('ha_vrrp_auth_password', string(), null, 'password of VRRP; unset: no authentication', { secret: true }),
+  ha('ha_vrrp_advert_int', integer(1), 2, 'seconds between VRRP advertisements'),
+  ha('ha_vrrp_health_check_interval', integer(0), 0, 'seconds between pings of the gateway; 0: none'),
+  ha(
+    'ha_keepalived_state_change_server_threads',
+    integer(1),
+    ({ cpus }) => Math.floor((1 + cpus) / 2),
+    'threads for state changes',
+    {
+      unused: 'state changes arrive as netlink events',
+    },
+  ),
+  ha('ha_conntrackd_enabled', boolean, false, 'share connection state between HA routers', conntrackd),
+  ha('ha_conntrackd_hashsize', integer(1), 32768, 'its buckets', conntrackd),
+  ha('ha_conntrackd_hashlimit', integer(1), 131072, 'its connections', conntrackd),
+  ha('ha_conntrackd_unix_backlog', integer(1), 20, 'its backlog', conntrackd),
+  ha('ha_conntrackd_socketbuffersize', integer(1), 262142, 'its buffer', conntrackd),
+  ha('ha_conntrackd_socketbuffersize_max_grown', integer(1), 655355, 'its largest buffer', conntrackd),
+  ha('ha_conntrackd_ipv4_mcast_addr', string(), '225.0.0.50', 'its group', conntrackd),
+  ha('ha_conntrackd_group', integer(0), 3780, 'its port', conntrackd),
+  ha('ha_conntrackd_sndsocketbuffer', integer(1), 24985600, 'its send buffer', conntrackd),
+  ha('ha_conntrackd_rcvsocketbuffer', integer(1), 24985600, 'its receive buffer', conntrackd),
+];
+
+/** The metadata port of router and DHCP namespaces: of the L3 agent in Neutron. */
+export const metadataPortOptions = [
+  option('enable_metadata_proxy', boolean, true, 'answer 169.254.169.254 in router namespaces'),
+  option('metadata_port', port, 9697, 'TCP port of the metadata proxy inside router namespaces'),
+];
