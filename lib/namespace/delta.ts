@@ -10,7 +10,7 @@ import type { ActualRow } from './actual.ts';
 import { difference } from './difference.ts';
 import { isRecognised, isStale } from './ownership.ts';
 import { type Change, goesWithNamespace } from './plan.ts';
-import type { NamespaceName, NftTableRow, Row, RowGroup } from './rows.ts';
+import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup } from './rows.ts';
 
 interface Wanted {
   row: Row;
@@ -25,6 +25,8 @@ export class Delta {
   private readonly wanted = new Map<string, Wanted>();
   private readonly byNamespace = new Map<NamespaceName, Map<string, Row>>();
   private readonly actual = new Map<NamespaceName, Map<string, Found>>();
+  /** owner → what of it lives on by itself and wants watching */
+  private readonly standing = new Map<string, Map<string, NetnsRow | DaemonRow>>();
   /** owner → key → the row that was wanted last under that key, if it no longer is */
   private readonly dirty = new Map<string, Map<string, Row | undefined>>();
 
@@ -39,7 +41,10 @@ export class Delta {
     // A row that moved from one group to another was unwanted above and may stand in a group that stayed.
     if (gone.length > 0) for (const row of this.restored(after, gone)) this.want(owner, row);
     if (after.size > 0) this.groups.set(owner, after);
-    else this.groups.delete(owner);
+    else {
+      this.groups.delete(owner);
+      this.standing.delete(owner);
+    }
   }
 
   private *restored(kept: ReadonlySet<RowGroup>, gone: readonly RowGroup[]): Generator<Row> {
@@ -67,6 +72,11 @@ export class Delta {
       known.row = row;
     } else this.wanted.set(row.key, { row, owners: new Map([[owner, row]]) });
     this.index(row);
+    if (row.kind === 'netns' || row.kind === 'daemon') {
+      const rows = this.standing.get(owner);
+      if (rows) rows.set(row.key, row);
+      else this.standing.set(owner, new Map([[row.key, row]]));
+    }
     this.mark(owner, row.key);
   }
 
@@ -80,6 +90,7 @@ export class Delta {
   }
 
   private unwant(owner: string, row: Row): void {
+    this.standing.get(owner)?.delete(row.key);
     const known = this.wanted.get(row.key);
     if (!known?.owners.delete(owner)) return;
     this.mark(owner, row.key, row);
@@ -118,6 +129,17 @@ export class Delta {
   /** All rows wanted in a namespace. */
   desiredIn(ns: NamespaceName): Row[] {
     return [...(this.byNamespace.get(ns)?.values() ?? [])];
+  }
+
+  /** Namespaces and daemons an owner wants; costs nothing for all its other rows. */
+  standingOf(owner: string): (NetnsRow | DaemonRow)[] {
+    return [...(this.standing.get(owner)?.values() ?? [])];
+  }
+
+  wantsNothing(owner: string): boolean {
+    const groups = this.groups.get(owner);
+    if (groups) for (const group of groups) if (group.length > 0) return false;
+    return true;
   }
 
   /** Rows an owner wants. */

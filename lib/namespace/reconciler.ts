@@ -248,12 +248,11 @@ export class Reconciler {
 
   /** Namespaces and daemons of the owner are watched from now on; removed ones no longer. */
   private conclude(owner: string): void {
-    if (this.delta.desiredBy(owner).length === 0 && !this.delta.isDirty(owner))
-      this.settings.records?.remove(owner);
+    if (this.delta.wantsNothing(owner) && !this.delta.isDirty(owner)) this.settings.records?.remove(owner);
     else if (this.delta.leaving(owner).length === 0) this.settings.records?.finish(owner);
     if (this.unsaved.has(owner)) this.soonSave();
     if (!this.monitor) return;
-    for (const row of this.delta.desiredBy(owner)) {
+    for (const row of this.delta.standingOf(owner)) {
       if (row.kind === 'netns') this.watchNamespace(row.ns);
       else if (row.kind === 'daemon') this.watchDaemon(owner, row);
     }
