@@ -1,0 +1,121 @@
+/** The files `host` and `addn_hosts`: who gets which address and name (`neutron/agent/linux/dhcp.py`). */
+import type { Network } from '../../../lib/model/network.ts';
+import type { Port } from '../../../lib/model/port.ts';
+import type { Subnet } from '../../../lib/model/subnet.ts';
+import type { DhcpOptions } from '../options.ts';
+import { portTag } from './identity.ts';
+import { allSubnets, configuredPorts } from './subnets.ts';
+import { fitsLine, isClientId, isHostName, shown, type Warn } from './text.ts';
+
+export interface HostsInput {
+  readonly network: Network;
+  readonly options: Pick<DhcpOptions, 'dns_domain' | 'dnsmasq_enable_addr6_list'>;
+  /** dnsmasq knows `tag:` in host lines, so that IPv6 ones can be kept from IPv4 clients */
+  readonly hostTags: boolean;
+  readonly warn: Warn;
+}
+
+export interface HostLines {
+  readonly host: readonly string[];
+  readonly names: readonly string[];
+}
+
+type FixedIp = Port['fixed_ips'][number];
+interface Names {
+  readonly hostname: string;
+  readonly fqdn: string;
+}
+
+const isClientIdOption = ({ opt_name }: Port['extra_dhcp_opts'][number]): boolean =>
+  opt_name === 'client-id' || opt_name === '61';
+
+/** Options of a port that go to the opts file. */
+export const optionsOfPort = (port: Port): Port['extra_dhcp_opts'] =>
+  port.extra_dhcp_opts.filter((option) => !isClientIdOption(option));
+
+function clientIdOf(port: Port, warn: Warn): string | undefined {
+  const value = port.extra_dhcp_opts.find(isClientIdOption)?.opt_value.split('\n')[0];
+  if (!value) return undefined;
+  if (isClientId(value)) return value;
+  warn(`port ${port.id}: client id ${shown(value)} can't be told to dnsmasq: it is left out`);
+  return undefined;
+}
+
+function namesOf(port: Port, address: string, input: HostsInput): Names {
+  const { options, warn } = input;
+  const assigned = port.dns_assignment.find(({ ip_address }) => ip_address === address);
+  if (assigned && isHostName(assigned.hostname) && isHostName(assigned.fqdn)) return assigned;
+  if (assigned)
+    warn(`port ${port.id}: name ${shown(assigned.fqdn)} is no host name: ${address} gets the usual one`);
+  const hostname = `host-${address.replace(/[.:]/g, '-')}`;
+  return { hostname, fqdn: options.dns_domain ? `${hostname}.${options.dns_domain}` : hostname };
+}
+
+/** dnsmasq reads from the end: an entry without address must not be the one that answers DHCPv4. */
+const statelessFirst = (fixedIps: readonly FixedIp[], subnets: ReadonlyMap<string, Subnet>): FixedIp[] => {
+  const stateless = (fixed: FixedIp): boolean => {
+    const subnet = subnets.get(fixed.subnet_id);
+    return subnet?.ip_version === 6 && subnet.ipv6_address_mode === 'dhcpv6-stateless';
+  };
+  return [...fixedIps.filter(stateless), ...fixedIps.filter((fixed) => !stateless(fixed))];
+};
+
+/** The host lines of one port. */
+function portLines(port: Port, subnets: ReadonlyMap<string, Subnet>, input: HostsInput): string[] {
+  const clientId = clientIdOf(port, input.warn);
+  const tagged = optionsOfPort(port).length > 0 ? `,set:${portTag(port.id)}` : '';
+  const id = clientId ? `id:${clientId},` : '';
+  const v6 = input.hostTags ? 'tag:dhcpv6,' : '';
+  const lists = new Map<string, { readonly at: number; readonly start: string; addresses: string[] }>();
+  const lines: string[] = [];
+  for (const fixed of statelessFirst(port.fixed_ips, subnets)) {
+    const subnet = subnets.get(fixed.subnet_id);
+    if (!subnet?.enable_dhcp) continue;
+    const address = fixed.ip_address;
+    if (subnet.ip_version === 4) {
+      lines.push(`${port.mac_address},${id}${namesOf(port, address, input).fqdn},${address}${tagged}`);
+      continue;
+    }
+    if (subnet.ipv6_address_mode === 'slaac') continue;
+    if (subnet.ipv6_address_mode === 'dhcpv6-stateless') {
+      if (tagged) lines.push(`${port.mac_address},${v6}set:${portTag(port.id)}`);
+      continue;
+    }
+    const known = input.options.dnsmasq_enable_addr6_list ? lists.get(subnet.id) : undefined;
+    const list = known ?? {
+      at: lines.length,
+      start: `${port.mac_address},${v6}${id}${namesOf(port, address, input).fqdn}`,
+      addresses: [],
+    };
+    list.addresses.push(`[${address}]`);
+    lists.set(subnet.id, list);
+    lines[list.at] = `${list.start},${list.addresses.join(',')}${tagged}`;
+  }
+  return lines;
+}
+
+/** Lines of both files, ports in the controller's order. */
+export function hostLines(input: HostsInput): HostLines {
+  const subnets = new Map(allSubnets(input.network).map((subnet) => [subnet.id, subnet]));
+  const host: string[] = [];
+  const names: string[] = [];
+  const said = new Set<string>();
+  const once: HostsInput = {
+    ...input,
+    warn: (message) => {
+      if (!said.has(message)) input.warn(message);
+      said.add(message);
+    },
+  };
+  for (const port of configuredPorts(input.network)) {
+    for (const line of portLines(port, subnets, once)) {
+      if (fitsLine(line)) host.push(line);
+      else input.warn(`port ${port.id}: its entry is too long for dnsmasq and is left out`);
+    }
+    for (const { ip_address } of port.fixed_ips) {
+      const { hostname, fqdn } = namesOf(port, ip_address, once);
+      names.push(`${ip_address}\t${fqdn} ${hostname}`);
+    }
+  }
+  return { host, names };
+}

@@ -1,0 +1,122 @@
+/** Pure: what a network's DHCP service is, as rows. */
+import type { Network } from '../../../lib/model/network.ts';
+import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
+import { deviceName, plugBridge } from '../../../lib/wiring/bridge.ts';
+import type { DhcpOptions } from '../options.ts';
+import { addressRows, namespaceRows, routeRows } from './device.ts';
+import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
+import { type HostLines, hostLines } from './hosts.ts';
+import { dhcpDeviceId, dhcpNamespace, networkDirectory, ownPort } from './identity.ts';
+import { stableGroup } from './memo.ts';
+import { optsLines } from './opts.ts';
+import { servesNetwork } from './subnets.ts';
+
+/** What compiling needs to know of this machine. */
+export interface DhcpHost {
+  /** host name as the controller knows it */
+  readonly name: string;
+  /** the kernel has IPv6 */
+  readonly ipv6: boolean;
+  /** dnsmasq accepts `tag:` in host lines (`dnsmasq --test --dhcp-host=tag:foo`) */
+  readonly hostTags: boolean;
+  /** dnsmasq can watch directories (compiled with inotify) */
+  readonly inotify: boolean;
+}
+
+/** Lines of the files that dnsmasq reads again on a signal. */
+export interface ConfigLines extends HostLines {
+  readonly opts: readonly string[];
+}
+
+/** A network that is served. */
+export interface DhcpService {
+  readonly ns: string;
+  readonly device: string;
+  /** the network's configuration directory */
+  readonly directory: string;
+  readonly daemon: DaemonRow;
+  readonly lines: ConfigLines;
+}
+
+export interface CompiledNetwork {
+  /** empty: nothing is to be served, the namespace goes */
+  readonly groups: RowGroup[];
+  /** undefined with empty groups */
+  readonly service?: DhcpService;
+  /** what of the network could not be told to dnsmasq, one sentence each */
+  readonly warnings: readonly string[];
+}
+
+export interface CompileInput {
+  readonly network: Network;
+  readonly host: DhcpHost;
+  readonly options: DhcpOptions;
+  /** start dnsmasq with watched directories; false: exactly Neutron's command line, to adopt its process */
+  readonly watch?: boolean;
+}
+
+/** The controller has made no DHCP port for this host (yet). */
+export class MissingPort extends Error {
+  override readonly name = 'MissingPort';
+  constructor(networkId: string, deviceId: string) {
+    super(
+      `network ${networkId} has no DHCP port with device_id ${deviceId}: make one, or check this agent's host name`,
+    );
+  }
+}
+
+const ETHERNET_MTU = 1500;
+
+const textOf = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+/**
+ * Rows of a network. The same inputs give the same group objects, subject by subject.
+ * @throws MissingPort
+ */
+export function compileNetwork(input: CompileInput): CompiledNetwork {
+  const { network, host, options } = input;
+  if (!servesNetwork(network)) return { groups: [], warnings: [] };
+  const port = ownPort(network, host.name);
+  if (!port) throw new MissingPort(network.id, dhcpDeviceId(host.name, network.id));
+
+  const ns = dhcpNamespace(network.id);
+  const device = deviceName('ns-', port.id);
+  const directory = networkDirectory(options.dhcp_confs, network.id);
+  const watch = input.watch ?? host.inotify;
+  const warnings: string[] = [];
+  const warn = (message: string): void => {
+    warnings.push(message);
+  };
+  const lines: ConfigLines = {
+    ...hostLines({ network, options, hostTags: host.hostTags, warn }),
+    opts: optsLines({ network, host: host.name, options, warn }),
+  };
+  const dnsmasq = daemon({
+    ns,
+    service: 'dnsmasq',
+    id: network.id,
+    argv: dnsmasqArguments({ network, options, directory, watch }),
+    pidFile: `${directory}/pid`,
+    directory: watch ? addedOpts(directory) : directory,
+  });
+  const on = { ns, device, port, network, options, ipv6: host.ipv6 };
+  const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
+  const written = (name: string, content: string): RowGroup =>
+    group(name, [file({ ns, path: `${directory}/${name}`, content })]);
+  return {
+    groups: [
+      group('namespace', namespaceRows(ns)),
+      group('plug', plugBridge({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU })),
+      group('addresses', addressRows(on)),
+      group('routes', routeRows(on)),
+      written('interface', device),
+      written('host', textOf(lines.host)),
+      written('addn_hosts', textOf(lines.names)),
+      // Neutron ends this file without a newline.
+      written('opts', lines.opts.join('\n')),
+      group('dnsmasq', [dnsmasq]),
+    ],
+    service: { ns, device, directory, daemon: dnsmasq, lines },
+    warnings,
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * What tenants may write into dnsmasq's files. dnsmasq cuts its files into lines of 1024 bytes, so a longer value
+ * would go on as a line of its own; a quote, a control character or ` #` would end a line early.
+ */
+
+export type Warn = (message: string) => void;
+
+/** Bytes of a line, newline included, that dnsmasq reads as one (MAXDNAME less its end mark). */
+const LONGEST_LINE = 1_000;
+
+export const shown = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/** Letters, digits and hyphens in labels of at most 63 (RFC 1123); a dot at the end is allowed. */
+export function isHostName(text: string): boolean {
+  if (text.length > 254) return false;
+  return text
+    .replace(/\.$/, '')
+    .split('.')
+    .every((label) => LABEL.test(label));
+}
+
+/** One word that ends neither a field nor the line. */
+export const isClientId = (text: string): boolean => /^[!$-+\-.-Z^-~]{1,255}$/.test(text);
+
+/** A name or number, perhaps with a tag before it: 'bootfile-name', '67', 'tag:ipxe,67'. */
+export const isOptionName = (text: string): boolean =>
+  /^(tag:!?[A-Za-z0-9_.-]{1,100},)?[A-Za-z0-9-]{1,100}$/.test(text);
+
+/** Printable ASCII without quotes, and no start of a comment. */
+export const isOptionValue = (text: string): boolean => /^[ !$-~#]*$/.test(text) && !/(^|\s)#/.test(text);
+
+export const fitsLine = (line: string): boolean => Buffer.byteLength(line) < LONGEST_LINE;

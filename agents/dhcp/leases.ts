@@ -1,0 +1,126 @@
+/**
+ * dnsmasq's lease file (its lease.c): `<expiry> <MAC> <address> <name|*> <client id|*>`; after a line
+ * `duid <server DUID>` the same for IPv6 with the IAID for the MAC and the client's DUID for the client id. Pure.
+ */
+import { isIp, isMac } from '../../lib/model/ip.ts';
+import type { Network } from '../../lib/model/network.ts';
+import { allSubnets, configuredPorts } from './compile/subnets.ts';
+
+export interface Lease {
+  /** seconds since 1970; 0 = infinite */
+  readonly expiry: number;
+  readonly ip: string;
+  readonly family: 4 | 6;
+  /** IPv4 only */
+  readonly mac?: string;
+  /** IPv6 only */
+  readonly iaid?: string;
+  /** hexadecimal with colons; IPv6: DUID of the client. undefined: none */
+  readonly clientId?: string;
+  /** as it stands in the file */
+  readonly line: string;
+}
+
+export interface LeaseFile {
+  /** DUID of this server; undefined: it never served DHCPv6 */
+  readonly serverDuid?: string;
+  readonly leases: readonly Lease[];
+}
+
+/** Lines that are none are left out: dnsmasq may be writing. */
+export function parseLeases(text: string): LeaseFile {
+  let serverDuid: string | undefined;
+  const leases: Lease[] = [];
+  for (const line of text.split('\n')) {
+    const [first, second, ip, , last] = line.split(' ');
+    if (first === 'duid') serverDuid = second;
+    if (!first || !second || !isIp(ip) || !/^\d+$/.test(first)) continue;
+    const family = ip.includes(':') ? 6 : 4;
+    // Other hardware than Ethernet has its type before the address: 06-…
+    const who = family === 6 ? { iaid: second } : { mac: second.replace(/^[0-9a-f]{2}-/, '') };
+    const clientId = last === undefined || last === '*' ? {} : { clientId: last };
+    leases.push({ expiry: Number(first), ip, family, ...who, ...clientId, line });
+  }
+  return { ...(serverDuid === undefined ? {} : { serverDuid }), leases };
+}
+
+/** An address that a host file gives to a MAC. */
+export interface HostEntry {
+  readonly mac: string;
+  readonly ip: string;
+  /** as configured; undefined: none, or any */
+  readonly clientId?: string;
+}
+
+/** Entries with addresses of a host file; whoever wrote it, Neutron or we. */
+export function parseHosts(text: string): HostEntry[] {
+  return text.split('\n').flatMap((line) => {
+    const [mac, ...fields] = line.split(',');
+    if (!isMac(mac)) return [];
+    const id = fields.find((field) => field.startsWith('id:'))?.slice(3);
+    return fields
+      .map((field) => field.replace(/^\[(.*)\]$/, '$1'))
+      .filter(isIp)
+      .map((ip) => ({ mac: mac.toLowerCase(), ip, ...(id && id !== '*' ? { clientId: id } : {}) }));
+  });
+}
+
+export interface StaleInput {
+  /** content of the host file that dnsmasq served by until now */
+  readonly oldHosts: string;
+  /** content of the host file it is to serve by */
+  readonly newHosts: string;
+  readonly leases: readonly Lease[];
+  readonly ports: Network['ports'];
+}
+
+/**
+ * Leases whose address is no longer that client's. SIGHUP does not make dnsmasq forget them, and it would
+ * refuse the address to whoever has it now (`neutron/agent/linux/dhcp.py`, _release_unused_leases).
+ */
+export function staleLeases({ oldHosts, newHosts, leases, ports }: StaleInput): Lease[] {
+  const owners = new Map<string, Set<string>>();
+  for (const port of ports)
+    for (const { ip_address } of port.fixed_ips) {
+      const macs = owners.get(ip_address) ?? new Set();
+      owners.set(ip_address, macs.add(port.mac_address));
+    }
+  const byAddress = (text: string) => new Map(parseHosts(text).map((entry) => [entry.ip, entry]));
+  const before = byAddress(oldHosts);
+  const after = byAddress(newHosts);
+  return leases.filter(({ ip, mac: leased, clientId }) => {
+    const mac = leased ?? before.get(ip)?.mac;
+    const macs = owners.get(ip);
+    if (!macs || (mac !== undefined && !macs.has(mac))) return true;
+    // A port without a configured client id takes any; one that got another must let go of the old.
+    const configured = after.get(ip)?.clientId;
+    return (
+      clientId !== undefined &&
+      configured !== undefined &&
+      before.has(ip) &&
+      before.get(ip)?.clientId !== configured
+    );
+  });
+}
+
+/**
+ * The lease file dnsmasq is started with: every IPv4 address is leased for ever to its port, so that renewals
+ * after a restart, or at another agent, are not refused. IPv6 leases are kept (their IAID is known to nobody else).
+ */
+export function initialLeases(network: Network, previous: string): string {
+  const subnets = new Map(allSubnets(network).map((subnet) => [subnet.id, subnet]));
+  const { serverDuid, leases } = parseLeases(previous);
+  const known = new Map(leases.map((lease) => [lease.ip, lease.line]));
+  const v4: string[] = [];
+  const v6: string[] = [];
+  for (const port of configuredPorts(network))
+    for (const { subnet_id, ip_address: ip } of port.fixed_ips) {
+      const subnet = subnets.get(subnet_id);
+      if (!subnet?.enable_dhcp) continue;
+      if (subnet.ip_version === 4) v4.push(`0 ${port.mac_address} ${ip} * *`);
+      else if (subnet.ipv6_address_mode === null || subnet.ipv6_address_mode === 'dhcpv6-stateful')
+        v6.push(known.get(ip) ?? '');
+    }
+  const duid = serverDuid === undefined ? [] : [`duid ${serverDuid}`];
+  return [...v4, ...duid, ...v6.filter((line) => line !== '')].map((line) => `${line}\n`).join('');
+}
