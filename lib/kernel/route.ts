@@ -84,6 +84,8 @@ function routeMessage(type: number, flags: number, route: KernelRoute): Buffer {
   writer.u32(RTA_TABLE, route.table);
   if (length > 0) writer.bytes(RTA_DST, bytes);
   if (route.metric > 0) writer.u32(RTA_PRIORITY, route.metric);
+  // Without one a deletion takes the first route of that destination, whatever its metric.
+  else if (type === RTM_DELROUTE && route.family === 6) writer.u32(RTA_PRIORITY, IP6_DEFAULT_METRIC);
   if (route.source) writer.bytes(RTA_PREFSRC, ipBytes(route.source));
   const [hop] = route.nexthops;
   if (route.nexthops.length > 1) multipath(writer, route);
@@ -228,13 +230,12 @@ export function decodeRule(payload: Buffer): KernelRule {
   };
 }
 
-/** All policy rules, both families, the kernel's three own ones included. */
-export function readRules(socket: NetlinkSocket): KernelRule[] {
-  const found: KernelRule[] = [];
+function collectRules<T>(socket: NetlinkSocket, take: (payload: Buffer) => T): T[] {
+  const found: T[] = [];
   socket.dump(
     new MessageWriter(RTM_GETRULE, 0).fixed(Buffer.alloc(12)).finish(),
     ({ payload }) => {
-      if (payload[0] === AF_INET || payload[0] === AF_INET6) found.push(decodeRule(payload));
+      if (payload[0] === AF_INET || payload[0] === AF_INET6) found.push(take(payload));
     },
     () => {
       found.length = 0;
@@ -243,6 +244,13 @@ export function readRules(socket: NetlinkSocket): KernelRule[] {
   );
   return found;
 }
+
+/** All policy rules, both families, the kernel's three own ones included. */
+export const readRules = (socket: NetlinkSocket): KernelRule[] => collectRules(socket, decodeRule);
+
+/** The same, each with the payload of its message: a rule may say more than a KernelRule can. */
+export const readRulePayloads = (socket: NetlinkSocket): { rule: KernelRule; payload: Buffer }[] =>
+  collectRules(socket, (payload) => ({ rule: decodeRule(payload), payload: Buffer.from(payload) }));
 
 /** The family of a route or rule written as text. */
 export const familyNumber = (text: string): 4 | 6 => (familyOf(text) === AF_INET ? 4 : 6);

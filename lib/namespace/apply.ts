@@ -9,16 +9,18 @@ import { addAddress, deleteAddress } from '../kernel/address.ts';
 import { flushConntrack } from '../kernel/conntrack.ts';
 import { counters } from '../kernel/counters.ts';
 import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH } from '../kernel/libc.ts';
-import { changeLink, createLink, deleteLink, readLinkIndex } from '../kernel/link.ts';
+import { readLinkIndex } from '../kernel/link.ts';
 import { deleteNeighbour, replaceNeighbour } from '../kernel/neighbour.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts';
 import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '../kernel/netns.ts';
 import { loadRuleset } from '../kernel/nftables.ts';
-import { addRule, deleteRoute, deleteRule, replaceRoute } from '../kernel/route.ts';
+import { deleteRoute, replaceRoute } from '../kernel/route.ts';
+import { RuleList } from '../kernel/rule-list.ts';
 import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
+import { isTaken, lacksIpv6, linkRequests, takePlace } from './link-requests.ts';
 import { deleteTableText, elementsText, tableText } from './nft-text.ts';
 import { type Step, stageOf } from './plan.ts';
-import type { LinkRow, NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
+import type { NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
 
 export interface Outcome {
   readonly step: Step;
@@ -63,6 +65,7 @@ class Run {
   readonly outcomes: Outcome[] = [];
   private readonly sockets = new Map<string, NetlinkSocket>();
   private readonly descriptors = new Map<string, number>();
+  private readonly ruleLists = new Map<string, RuleList>();
   private readonly indexes = new Map<string, number>();
   /** tables made, replaced or removed in this run: the elements they had are gone with no more ado */
   readonly emptied = new Set<string>();
@@ -96,6 +99,7 @@ class Run {
   forget(ns: string): void {
     this.sockets.get(ns)?.close();
     this.sockets.delete(ns);
+    this.ruleLists.delete(ns);
   }
 
   /** Index of a device by name. @throws Error if there is none */
@@ -107,6 +111,16 @@ class Run {
     if (index === undefined) throw new Error(`device ${name} does not exist`);
     this.indexes.set(key, index);
     return index;
+  }
+
+  /** The policy rules of a namespace, for the batch that changes them. */
+  rules(ns: string): RuleList {
+    let list = this.ruleLists.get(ns);
+    if (!list) {
+      list = new RuleList(this.socket(ns));
+      this.ruleLists.set(ns, list);
+    }
+    return list;
   }
 
   report(step: Step, error?: string): void {
@@ -224,56 +238,6 @@ function dropUntranslated(ns: string, added: readonly NftElementRow[]): void {
   flushConntrack(ns, [...new Set(added.flatMap((row) => row.flushConntrack ?? []))]);
 }
 
-function linkMessages(run: Run, step: Step): Buffer[] {
-  const row = step.row as LinkRow;
-  if (step.action === 'remove') {
-    if (row.type === 'physical') return [changeLink(row.name, { master: 0 })];
-    if (row.type === 'bridge' && bridgeHasPorts(row)) return [];
-    return row.type === 'loopback' ? [] : [deleteLink(row.name)];
-  }
-  const { name, mac, mtu, up, addrGenMode } = row;
-  const master = row.master === undefined ? undefined : run.index(row.ns, row.master);
-  if (step.action === 'change' && step.was?.kind === 'link' && rebuilds(step.was, row))
-    return [deleteLink(name), ...creation(run, row)];
-  if (step.action === 'create' && (row.peer || row.type === 'bridge')) return creation(run, row);
-  if (addrGenMode && lacksIpv6(step))
-    return [changeLink(name, { mac, mtu, up, master }), changeLink(name, { addrGenMode })];
-  return [changeLink(name, { mac, mtu, up, master, addrGenMode: ipv6Fits(row) ? addrGenMode : undefined })];
-}
-
-/** RFC 8200 §5. Below it the kernel takes IPv6 from a device, with all its settings. */
-const IPV6_SMALLEST_MTU = 1280;
-const ipv6Fits = ({ mtu }: LinkRow): boolean => mtu === undefined || mtu >= IPV6_SMALLEST_MTU;
-
-/** It may get IPv6 by this very change, and then its mode is set after it, or stay without. */
-const lacksIpv6 = ({ was }: { was?: Step['row'] }): boolean =>
-  was?.kind === 'link' && was.addrGenMode === undefined;
-
-/** A device of another type under the wanted name has to make room. */
-const rebuilds = (was: LinkRow, row: LinkRow): boolean =>
-  row.type !== 'physical' && row.type !== 'loopback' && was.type !== row.type;
-
-function creation(run: Run, row: LinkRow): Buffer[] {
-  const { peer, name, type, mac, mtu, up } = row;
-  if (type === 'bridge') {
-    const change =
-      row.addrGenMode && ipv6Fits(row) ? [changeLink(name, { addrGenMode: row.addrGenMode, up })] : [];
-    return [createLink({ name, type, mac, mtu, up: up && change.length === 0 }), ...change];
-  }
-  if (!peer) throw new Error(`device ${name} (${type}) does not exist and is not ours to make`);
-  const namespaceFd = run.descriptor(peer.ns);
-  return [createLink({ name, type: 'veth', mac, mtu, up, peer: { name: peer.name, mtu, namespaceFd } })];
-}
-
-/** A bridge with members is in use by another agent: the last one to leave removes it. */
-function bridgeHasPorts(row: LinkRow): boolean {
-  try {
-    return fs.readdirSync(`/sys/class/net/${row.name}/brif`).length > 0;
-  } catch {
-    return false;
-  }
-}
-
 const kernelRoute = (run: Run, row: RouteRow) => ({
   ...row,
   nexthops: row.nexthops.map(({ via, dev, weight }) => ({
@@ -289,17 +253,19 @@ function requests(run: Run, step: Step): Buffer[] {
   const removing = step.action === 'remove';
   switch (row.kind) {
     case 'link':
-      return linkMessages(run, step);
+      return linkRequests(run, step);
     case 'address': {
       const index = run.index(row.ns, row.dev);
-      return [removing ? deleteAddress(index, row) : addAddress(index, row)];
+      // A replaced address keeps its scope: only a new one gets another.
+      const again = step.action === 'change' ? [deleteAddress(index, row)] : [];
+      return removing ? [deleteAddress(index, row)] : [...again, addAddress(index, row)];
     }
     case 'route':
       return [removing ? deleteRoute(kernelRoute(run, row)) : replaceRoute(kernelRoute(run, row))];
     case 'rule':
       return [
-        ...(step.action === 'change' ? [deleteRule({ ...row, table: 0 })] : []),
-        removing ? deleteRule(row) : addRule(row),
+        ...(step.action === 'create' ? [] : run.rules(row.ns).delete({ ...row, table: 0 })),
+        ...(removing ? [] : run.rules(row.ns).add(row)),
       ];
     case 'neighbour': {
       const entry = { ...row, index: run.index(row.ns, row.dev) };
@@ -326,7 +292,10 @@ function applyNetlink(run: Run, ns: string, steps: readonly Step[]): void {
   }
   const answers = batch.length > 0 ? run.socket(ns).transact(batch) : [];
   for (const { step, from, to } of ranges) {
-    const refusal = answers.slice(from, to).find((answer) => answer !== undefined && !harmless(step, answer));
+    const given = answers.slice(from, to);
+    const refusal = (isTaken(step, given) ? takePlace(run, step) : given).find(
+      (answer) => answer !== undefined && !harmless(step, answer),
+    );
     run.report(step, refusal && words(refusal));
   }
 }

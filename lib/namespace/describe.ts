@@ -95,11 +95,14 @@ function routeWords(row: RouteRow): (string | false)[] {
   ];
 }
 
+const withoutHostPrefix = (cidr: string, family: 4 | 6): string =>
+  cidr.replace(family === 4 ? /\/32$/ : /\/128$/, '');
+
 function ruleWords(row: RuleRow): (string | false)[] {
   const mark = row.fwmark;
   return [
-    `from ${row.from ?? 'all'}`,
-    row.to !== undefined && `to ${row.to}`,
+    `from ${row.from === undefined ? 'all' : withoutHostPrefix(row.from, row.family)}`,
+    row.to !== undefined && `to ${withoutHostPrefix(row.to, row.family)}`,
     row.iif !== undefined && `iif ${row.iif}`,
     row.oif !== undefined && `oif ${row.oif}`,
     mark !== undefined && `fwmark 0x${mark.value.toString(16)}/0x${mark.mask.toString(16)}`,

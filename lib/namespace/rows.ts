@@ -231,25 +231,43 @@ export const address = (
   ...row,
 });
 
+/** What the kernel takes for an IPv6 route without metric, and what is read back as none. */
+const IP6_DEFAULT_METRIC = 1024;
+
 export const route = (
   row: Input<RouteRow, 'table' | 'metric' | 'scope' | 'onlink' | 'protocol' | 'tolerant'>,
-): RouteRow => ({
-  kind: 'route',
-  key: `${row.ns}|route|${row.table ?? 254}|${row.destination}|${row.metric ?? 0}`,
-  table: 254,
-  metric: 0,
-  scope: 'global',
-  onlink: false,
-  protocol: 4,
-  tolerant: false,
-  ...row,
-});
+): RouteRow => {
+  const { table = 254, destination } = row;
+  const metric = row.family === 6 && row.metric === IP6_DEFAULT_METRIC ? 0 : (row.metric ?? 0);
+  return {
+    kind: 'route',
+    key: `${row.ns}|route|${table}|${destination}|${metric}`,
+    scope: 'global',
+    onlink: false,
+    protocol: 4,
+    tolerant: false,
+    ...row,
+    table,
+    metric,
+  };
+};
 
-export const rule = (row: Input<RuleRow>): RuleRow => ({
-  kind: 'rule',
-  key: `${row.ns}|rule|${row.family}|${row.priority}|${row.from ?? ''}|${row.to ?? ''}|${row.iif ?? ''}|${row.oif ?? ''}|${row.fwmark ? `${row.fwmark.value}/${row.fwmark.mask}` : ''}`,
-  ...row,
-});
+const cidr = (text: string | undefined, family: Family): string | undefined =>
+  text === undefined || text.includes('/') ? text : `${text}/${family === 4 ? 32 : 128}`;
+
+/** `from` and `to` are CIDRs; a bare address stands for itself alone. */
+export const rule = (row: Input<RuleRow>): RuleRow => {
+  const from = cidr(row.from, row.family);
+  const to = cidr(row.to, row.family);
+  const mark = row.fwmark ? `${row.fwmark.value}/${row.fwmark.mask}` : '';
+  return {
+    kind: 'rule',
+    key: `${row.ns}|rule|${row.family}|${row.priority}|${from ?? ''}|${to ?? ''}|${row.iif ?? ''}|${row.oif ?? ''}|${mark}`,
+    ...row,
+    from,
+    to,
+  };
+};
 
 export const neighbour = (row: Input<NeighbourRow, 'proxy'>): NeighbourRow => ({
   kind: 'neighbour',
