@@ -1,6 +1,7 @@
 import type { Site } from '../../lib/standalone/site.ts';
 import { type Output, paint, printable } from './output.ts';
 import type { ProgressSink } from './progress.ts';
+import { plural } from './subject.ts';
 
 const INTERVAL_MS = 100;
 
@@ -76,5 +77,3 @@ export class BuildDisplay {
     this.sink.write(`${text}\n`);
   }
 }
-
-const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -1,20 +1,27 @@
 /** What should be beside what is: records compiled to rows, and the kernel read. Nothing is written. */
+import { join } from 'node:path';
 import type { Delta } from '../../lib/namespace/delta.ts';
 import { difference } from '../../lib/namespace/difference.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import type { Row } from '../../lib/namespace/rows.ts';
+import { openJournal } from '../../lib/telemetry/journal.ts';
 import { asSeen } from './as-seen.ts';
-import type { Deployment, Recorded } from './deployment.ts';
+import { type Deployment, type Recorded, recall } from './deployment.ts';
 import type { OwnerState, RowState } from './render/state.ts';
 import { subjectOf } from './subject.ts';
 
 /** State of every router, network and instance of a deployment: networks, routers, instances, by name. */
 export async function inspect(deployment: Deployment): Promise<OwnerState[]> {
   const reconciler = new Reconciler();
+  const journal = openJournal(join(deployment.directory, 'journal'));
   try {
     // All first: what two owners share must be known to both before a namespace is read.
-    for (const { owner, groups } of deployment.recorded) reconciler.setDesired(owner, groups);
-    return inOrder(merge(deployment.recorded.map((one) => stateOf(reconciler, one))));
+    for (const recorded of deployment.recorded) recall(reconciler, recorded);
+    const states = deployment.recorded.map((one): OwnerState => {
+      const changed = journal.read(one.owner).at(-1)?.at;
+      return { ...stateOf(reconciler, one), ...(changed === undefined ? {} : { changed }) };
+    });
+    return inOrder(merge(states));
   } finally {
     await reconciler.close();
   }
@@ -67,10 +74,15 @@ function mergeTwo(one: OwnerState, two: OwnerState): OwnerState {
   const known = new Set(one.rows.map((row) => (row.state === 'extra' ? '' : row.desired.key)));
   const added = two.rows.filter((row) => row.state === 'extra' || !known.has(row.desired.key));
   const unreadable = one.unreadable ?? two.unreadable;
+  const changed = [one.changed, two.changed]
+    .filter((at) => at !== undefined)
+    .sort()
+    .at(-1);
   return {
     ...one,
     name: one.name ?? two.name,
     namespace: one.namespace || two.namespace,
+    ...(changed === undefined ? {} : { changed }),
     rows: [...one.rows, ...added],
     ...(unreadable === undefined ? {} : { unreadable }),
   };

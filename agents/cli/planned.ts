@@ -8,7 +8,7 @@ import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import type { NftTableRow, Row } from '../../lib/namespace/rows.ts';
 import { Controller } from '../../lib/standalone/controller.ts';
 import { asSeen } from './as-seen.ts';
-import { openDeployment, type Recorded } from './deployment.ts';
+import { openDeployment, type Recorded, recall } from './deployment.ts';
 import { compileRecord, wantedOptions, wantedRecords } from './parts.ts';
 import { type Subject, subjectOf } from './subject.ts';
 
@@ -50,7 +50,7 @@ async function planOwners(before: readonly Recorded[], wanted: readonly Recorded
   const reconciler = new Reconciler();
   try {
     // As `up` does it: what is on record was wanted until now, and what it no longer wants is known to be ours.
-    for (const { owner, groups } of before) reconciler.setDesired(owner, groups);
+    for (const recorded of before) recall(reconciler, recorded);
     for (const { owner, groups } of wanted) reconciler.setDesired(owner, groups);
     const kept = new Set(wanted.map(({ owner }) => owner));
     const leaving = before.filter(({ owner }) => !kept.has(owner));

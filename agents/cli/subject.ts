@@ -30,3 +30,6 @@ export const title = ({ kind, id, name }: Pick<Subject, 'kind' | 'id' | 'name'>)
 
 const fieldsOf = (payload: unknown): Readonly<Record<string, unknown>> =>
   typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>) : {};
+
+/** '1 router', '2 routers' */
+export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -1,7 +1,7 @@
 /** Removal of a deployment: everything on record, the processes in it, its state directory. */
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { namespaceInode } from '../../lib/kernel/netns.ts';
+import { deleteNamespace, listNamespaces, namespaceExists, namespaceInode } from '../../lib/kernel/netns.ts';
 import { type ProcessState, readProcess, stopProcess } from '../../lib/kernel/process.ts';
 import { describeRow } from '../../lib/namespace/describe.ts';
 import type { Step } from '../../lib/namespace/plan.ts';
@@ -9,10 +9,10 @@ import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
 import { ROOT_MARK } from '../../lib/standalone/deployment.ts';
 import { asSeen } from './as-seen.ts';
-import { type Deployment, openDeployment, type Recorded } from './deployment.ts';
+import { type Deployment, openDeployment, type Recorded, recall } from './deployment.ts';
 import type { Progress } from './progress.ts';
 import { takeOver } from './running.ts';
-import { subjectOf, title } from './subject.ts';
+import { plural, subjectOf, title } from './subject.ts';
 
 export interface TornDown {
   readonly name: string;
@@ -24,10 +24,10 @@ export interface TornDown {
 
 /** Instances first, bridges last: a bridge goes when nothing is plugged into it any more. */
 const PHASES: readonly (readonly [kind: string, noun: string])[] = [
-  ['instance', 'instances'],
-  ['network', 'DHCP namespaces'],
-  ['router', 'routers'],
-  ['segment', 'bridges'],
+  ['instance', 'instance'],
+  ['network', 'DHCP namespace'],
+  ['router', 'router'],
+  ['segment', 'bridge'],
 ];
 
 /** Removes a deployment. State of what could not be removed stays, so that this can be tried again. */
@@ -53,11 +53,11 @@ async function removeAll(deployment: Deployment, progress: Progress): Promise<st
   const inodes = namespacesOf(recorded);
   const inside = processes().filter(({ netns }) => inodes.has(netns));
   const reconciler = new Reconciler({ records });
-  for (const { owner, groups } of recorded) reconciler.setDesired(owner, groups);
+  for (const one of recorded) recall(reconciler, one);
   for (const [kind, noun] of PHASES) {
     const owners = recorded.filter(({ record, damage }) => damage === undefined && record?.kind === kind);
     if (owners.length === 0) continue;
-    await progress.step(`removing ${owners.length} ${noun}`, async () => {
+    await progress.step(`removing ${plural(owners.length, noun)}`, async () => {
       for (const { owner } of owners) {
         reconciler.removeOwner(owner);
         await reconciler.reconcile(owner, 'down');
@@ -65,6 +65,7 @@ async function removeAll(deployment: Deployment, progress: Progress): Promise<st
     });
   }
   await reconciler.close();
+  removeUnmountedNames(recorded);
   const left = await stopLeftOver(inodes, inside, directory);
   return [...remains(recorded, records), ...left];
 }
@@ -73,6 +74,13 @@ async function removeAll(deployment: Deployment, progress: Progress): Promise<st
 function namespacesOf(recorded: readonly Recorded[]): ReadonlySet<number> {
   const names = recorded.flatMap(({ groups }) => groups.flat()).filter((row) => row.kind === 'netns');
   return new Set(names.flatMap((row) => namespaceInode(row.ns) ?? []));
+}
+
+/** A namespace whose maker was killed between making its file and mounting it is a plain file. */
+function removeUnmountedNames(recorded: readonly Recorded[]): void {
+  for (const row of recorded.flatMap(({ groups }) => groups.flat()))
+    if (row.kind === 'netns' && listNamespaces().includes(row.ns) && !namespaceExists(row.ns))
+      deleteNamespace(row.ns);
 }
 
 /**
@@ -100,7 +108,7 @@ const processes = (): ProcessState[] =>
 /** Looks again with fresh eyes; what is still there stays on record. */
 function remains(recorded: readonly Recorded[], records: Records): string[] {
   const reconciler = new Reconciler();
-  for (const { owner, groups } of recorded) reconciler.setDesired(owner, groups);
+  for (const one of recorded) recall(reconciler, one);
   for (const { owner } of recorded) reconciler.removeOwner(owner);
   const told = new Set<string>();
   return recorded.flatMap((one) => {

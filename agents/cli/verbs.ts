@@ -1,9 +1,25 @@
 import type { Command } from 'commander';
 import { config } from './verbs/config.ts';
+import { diff } from './verbs/diff.ts';
 import { down } from './verbs/down.ts';
+import { events } from './verbs/events.ts';
+import { exec } from './verbs/exec.ts';
+import { ls } from './verbs/ls.ts';
 import { plan } from './verbs/plan.ts';
+import { show } from './verbs/show.ts';
 import { up } from './verbs/up.ts';
 import { validate } from './verbs/validate.ts';
 
 /** Every verb in the order of the help: building first, then looking. One file each, in verbs/. */
-export const verbs: readonly (() => Command)[] = [validate, plan, up, down, config];
+export const verbs: readonly (() => Command)[] = [
+  validate,
+  plan,
+  up,
+  down,
+  ls,
+  show,
+  diff,
+  exec,
+  events,
+  config,
+];

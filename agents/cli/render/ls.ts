@@ -1,5 +1,6 @@
 import type { Output, Style } from '../output.ts';
 import { type Cell, renderTable } from '../table.ts';
+import type { Thing } from '../things.ts';
 import { driftOf, type Health, healthOf, type OwnerState } from './state.ts';
 
 const STYLES: Readonly<Record<Health, Style>> = {
@@ -34,7 +35,15 @@ export function renderList(
     const state: Cell = { text: health, style: STYLES[health] };
     const drift = health === 'unknown' ? '?' : String(driftOf(owner));
     const changed = owner.changed === undefined ? '-' : `${age(owner.changed, now)} ago`;
-    return [owner.kind, owner.name ?? '-', owner.namespace, state, String(owner.rows.length), drift, changed];
+    return [
+      owner.kind,
+      owner.name ?? '-',
+      owner.namespace || '-',
+      state,
+      String(owner.rows.length),
+      drift,
+      changed,
+    ];
   });
   return renderTable(output, ['kind', 'name', 'namespace', 'state', 'rows', 'drift', 'changed'], rows);
 }
@@ -47,3 +56,29 @@ export function age(since: string, now: number): string {
   if (seconds < 7200) return `${Math.round(seconds / 60)}m`;
   return seconds < 172_800 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86_400)}d`;
 }
+
+/** A port or floating IP, and whether what names it is as it should be. */
+export interface Part {
+  readonly thing: Thing;
+  readonly state: Health;
+}
+
+/** One line per port or floating IP. */
+export function renderParts(output: Pick<Output, 'width' | 'color'>, parts: readonly Part[]): string[] {
+  if (parts.length === 0) return ['none'];
+  const rows = parts.map(({ thing, state }) => [
+    { text: state, style: STYLES[state] },
+    thing.addresses.join(thing.kind === 'floating-ip' ? ' → ' : ', ') || '-',
+    `${thing.holder.split(' ')[0]} ${thing.holderName}`,
+    thing.device ?? '-',
+    thing.mac ?? '-',
+    thing.id,
+  ]);
+  return renderTable(output, ['state', 'addresses', 'of', 'device', 'mac', 'id'], rows);
+}
+
+export const partsDocument = (parts: readonly Part[]): unknown =>
+  parts.map(({ thing, state }) => {
+    const { identifiers: _, ...shown } = thing;
+    return { ...shown, state };
+  });

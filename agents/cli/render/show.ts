@@ -2,6 +2,7 @@ import { describeRow } from '../../../lib/namespace/describe.ts';
 import { describeChange } from '../../../lib/namespace/describe-change.ts';
 import type { RowKind } from '../../../lib/namespace/rows.ts';
 import { type Output, paint, printable, type Style } from '../output.ts';
+import { plural } from '../subject.ts';
 import { driftOf, healthOf, type OwnerState, type RowState, rowOf } from './state.ts';
 
 /** Headings in the order one builds, and debugs, a namespace. */
@@ -65,11 +66,11 @@ function summary(owner: OwnerState): string {
   const drift = driftOf(owner);
   switch (healthOf(owner)) {
     case 'converged':
-      return `converged (${owner.rows.length} rows)`;
+      return `converged (${plural(owner.rows.length, 'row')})`;
     case 'absent':
       return `absent: none of its ${owner.rows.length} rows is there`;
     case 'drifted':
-      return `drifted: ${drift} of ${owner.rows.length} rows`;
+      return `drifted: ${drift} of ${plural(owner.rows.length, 'row')}`;
     case 'unknown':
       return `unknown: ${printable(owner.unreadable ?? 'not read yet')}`;
   }
