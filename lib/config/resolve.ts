@@ -115,8 +115,7 @@ class Resolver {
       }
       return standard;
     }
-    const standard = JSON.stringify(value) === JSON.stringify(this.#standard(option)?.value);
-    return { option, value, origin: found.origin, standard };
+    return { option, value, origin: found.origin, standard: this.#isStandard(option, value, found) };
   }
 
   #standard(option: OptionDeclaration): EffectiveOption | undefined {
@@ -126,6 +125,16 @@ class Resolver {
     if (typeof standard !== 'string') return { option, value: standard, origin, standard: true };
     const value = this.#substituted(option, standard, origin);
     return value === undefined ? undefined : { option, value, origin, standard: true };
+  }
+
+  /** Compared as written too: working out a default may lead to the very option that refers to this one. */
+  #isStandard(option: OptionDeclaration, value: OptionValue, { texts }: Found): boolean {
+    const standard = this.#declaredDefault(option);
+    return standard === texts.at(-1) || JSON.stringify(standard) === JSON.stringify(value);
+  }
+
+  #declaredDefault({ default: standard }: OptionDeclaration): OptionValue {
+    return typeof standard === 'function' ? standard(this.#input.facts) : standard;
   }
 
   #parse(option: OptionDeclaration, text: string, origin: Origin): OptionValue | undefined {

@@ -44,10 +44,10 @@ const SERVER_OPTIONS = new Set(
     'notify_nova_on_port_data_changes notify_nova_on_port_status_changes pagination_max_limit',
     'retry_until_window router_auto_schedule router_distributed router_scheduler_driver',
     'rpc_resources_processing_step rpc_state_report_workers rpc_workers run_external_periodic_tasks',
-    'send_events_interval service_plugins setproctitle tcp_keepidle transport_url use_ssl vlan_qinq',
+    'send_events_interval service_plugins setproctitle tcp_keepidle use_ssl vlan_qinq',
     'vlan_transparent wsgi_default_pool_size wsgi_keep_alive wsgi_log_format wsgi_server_debug',
     // the metering agent
-    'driver measure_interval report_interval granular_traffic_data',
+    'driver measure_interval granular_traffic_data',
   ),
 );
 
@@ -69,7 +69,7 @@ const L2_OPTIONS: Readonly<Record<string, ReadonlySet<string>>> = {
       'resource_provider_default_hypervisor resource_provider_hypervisors resource_provider_inventory_defaults',
       'resource_provider_packet_processing_inventory_defaults enable_ipv6 static_nat tun_peer_patch_port',
       'resource_provider_packet_processing_with_direction tunnel_bridge vhostuser_socket_dir',
-      'resource_provider_packet_processing_without_direction bridge_mac_table_size',
+      'resource_provider_packet_processing_without_direction',
     ),
   ),
 };
@@ -82,7 +82,7 @@ export function ownerElsewhere(group: string, name: string): string | undefined 
   return SECTIONS[section] ?? (L2_OPTIONS[section]?.has(name) ? L2 : undefined);
 }
 
-/** Whether others have the section; what it holds is then theirs. */
+/** Sections that are others' as a whole, in lower case. */
 export const knownSections = (): readonly string[] => Object.keys(SECTIONS);
 
 function words(...lines: readonly string[]): string[] {
