@@ -16,11 +16,12 @@ Examples:
   viaduct show 203.0.113.10          what should be, beside what is: for a name, id, address or MAC
   viaduct diff --exit-code           where the kernel differs from what should be
   viaduct exec r1 -- ip route        run a command in the namespace of a router or network
+  viaduct events r1 --since 10m      what was changed when and why
   viaduct down net.yaml              remove everything again
 
 Exit codes:
   0  done        1  failed        2  something to change (plan, diff --exit-code)
-  64 wrong usage                 65  the topology file has errors
+  64 wrong usage   65 the topology file has errors   78 the agents' configuration has errors
 `;
 
 function program(): Command {
@@ -73,5 +74,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return exitCodes.failed;
   }
 }
+
+// "viaduct ls | head": who reads has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 process.exitCode = await main(process.argv.slice(2));

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { counters } from '../kernel/counters.ts';
 import { readProcess } from '../kernel/process.ts';
 import { describeRow } from '../namespace/describe.ts';
+import type { Step } from '../namespace/plan.ts';
 import { Reconciler, type Report } from '../namespace/reconciler.ts';
 import { Records } from '../namespace/records.ts';
 import type { RowGroup } from '../namespace/rows.ts';
@@ -57,6 +58,9 @@ export interface SiteSettings {
 }
 
 const STATUS_DELAY_MS = 100;
+
+/** In the operator's terms; a table that was only read has no texts to count. */
+const describeStep = ({ row }: Step): string => ('state' in row ? row.key : describeRow(row));
 
 export class Site {
   readonly controller: Controller;
@@ -194,10 +198,9 @@ export class Site {
     this.journal.append(owner, {
       cause,
       decision: 'reconcile',
-      operations: outcomes.map(({ step, error }) => {
-        const text = 'state' in step.row ? step.row.key : describeRow(step.row);
-        return `${step.action} ${text}${error ? `: ${error}` : ''}`;
-      }),
+      operations: outcomes.map(
+        ({ step, error }) => `${step.action} ${describeStep(step)}${error ? `: ${error}` : ''}`,
+      ),
       ms,
       outcome: failed.length > 0 ? 'failed' : 'done',
       error: failed[0]?.error,
@@ -206,7 +209,7 @@ export class Site {
       this.journal.forget(owner);
     if (cause === 'drift') {
       for (const { step } of outcomes)
-        this.log.warn({ owner }, `somebody changed it, repaired: ${step.row.key} (${step.reason})`);
+        this.log.warn({ owner }, `somebody changed it, repaired: ${describeStep(step)} (${step.reason})`);
     }
     this.touch();
   }

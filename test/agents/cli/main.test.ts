@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { CommandFailure, exitCodes } from '../../../agents/cli/exit-codes.ts';
 
 test('exit codes stay what is documented: scripts depend on them', () => {
-  expect(exitCodes).toEqual({ ok: 0, failed: 1, changes: 2, usage: 64, topology: 65 });
+  expect(exitCodes).toEqual({ ok: 0, failed: 1, changes: 2, usage: 64, topology: 65, configuration: 78 });
 });
 
 test('a failure of a command is exit code 1 unless it says otherwise', () => {
