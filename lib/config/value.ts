@@ -38,8 +38,10 @@ function parseScalar(type: OptionType, text: string): Parsed<Scalar> {
     case 'integer':
     case 'float':
       return parseNumber(type, text);
-    case 'host':
-      return isIp(text) || isHostName(text) ? { value: text } : { problem: 'an IP address or a host name' };
+    case 'host': {
+      const value = text.replace(/\.$/, '');
+      return isIp(text) || isHostName(value) ? { value } : { problem: 'an IP address or a host name' };
+    }
     default:
       return { value: text };
   }
@@ -86,7 +88,7 @@ function rangeText(min: number | undefined, max: number | undefined): string {
 /** RFC 1123 names as `oslo_config/types.py` Hostname: the last part is not a bare number. */
 function isHostName(text: string): boolean {
   if (text === '' || text.length > 253) return false;
-  const labels = text.replace(/\.$/, '').split('.');
+  const labels = text.split('.');
   return (
     /[a-z-]/i.test(labels.at(-1)!) && labels.every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i.test(label))
   );

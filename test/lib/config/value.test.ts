@@ -47,7 +47,8 @@ describe('good values', () => {
     ['one of several', multi, 'a,b', ['a,b']],
     ['an IPv4 address', host, '192.0.2.1', '192.0.2.1'],
     ['an IPv6 address', host, '2001:db8::1', '2001:db8::1'],
-    ['a host name', host, 'net-1.example.org.', 'net-1.example.org.'],
+    ['a host name', host, 'net-1.example.org', 'net-1.example.org'],
+    ['a point at the end of a host name goes', host, 'net-1.example.org.', 'net-1.example.org'],
   ])('%s', (_title, type, text, value) => {
     expect(parseValue(type, text)).toEqual({ value });
   });
