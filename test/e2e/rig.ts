@@ -234,6 +234,13 @@ export class Rig {
     return run(program('cli', ...args, '--state-dir', this.stateDir), { timeout: 60_000 });
   }
 
+  /** `viaduct down`, which must succeed. */
+  async down(): Promise<void> {
+    const { code, stdout, stderr } = await this.viaduct('down', this.file);
+    if (code !== 0) throw new Error(`viaduct down: exit ${code}: ${stdout}${stderr}`);
+    await this.end();
+  }
+
   /** Everything away: by `viaduct down`, and what that leaves by hand. */
   async remove(): Promise<void> {
     await this.end();

@@ -1,0 +1,60 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { program } from './build.ts';
+import { output } from './shell.ts';
+import { TOPOLOGY } from './whole-topology.ts';
+
+/**
+ * In a host of its own (private network, mounts and process ids), so that what others do at the same time
+ * can't be seen and every difference is ours.
+ */
+let directory: string;
+beforeAll(() => {
+  directory = fs.mkdtempSync(join(tmpdir(), 'e2e-vdt-down-'));
+});
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+test('down leaves namespaces, devices, processes and the state directory as they were', async () => {
+  const at = (name: string) => join(directory, name);
+  fs.writeFileSync(at('net.yaml'), TOPOLOGY);
+  const quoted = (argv: string[]) => argv.map((arg) => `'${arg}'`).join(' ');
+  const state = at('state');
+  const up = quoted(program('cli', 'up', at('net.yaml'), '--state-dir', state));
+  const down = quoted(program('cli', 'down', at('net.yaml'), '--state-dir', state));
+  fs.writeFileSync(
+    at('life.sh'),
+    `set -eu
+mount --make-rprivate /
+mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns
+ip link set lo up
+look() {
+  { echo "== ip netns"; ip netns
+    echo "== ip link"; ip -br link | cut -d' ' -f1
+    echo "== processes"; ps -eo args | grep -v -e '^ps ' -e '^grep '  -e '^sort' -e '^sh ' -e '^cut' | sort
+    echo "== state"; find '${state}' 2>/dev/null || true
+    echo "== /run, /var/lib, /tmp"; ls -A /run /var/lib /tmp; } > "$1"
+}
+look '${at('before')}'
+${up} > '${at('log')}' 2>&1 &
+up=$!
+settled=no
+for try in $(seq 300); do
+  if grep -qs '"converged":true' '${state}'/*/run/fabric.json; then settled=yes; break; fi
+  sleep 0.1
+done
+[ $settled = yes ] || { cat '${at('log')}'; exit 1; }
+sleep 1
+look '${at('during')}'
+${down} >> '${at('log')}' 2>&1 || { cat '${at('log')}'; exit 1; }
+wait $up || true
+look '${at('after')}'
+`,
+  );
+  await output('unshare', '-m', '-n', '-p', '--fork', '--mount-proc', 'sh', at('life.sh'));
+  const read = (name: string) => fs.readFileSync(at(name), 'utf8');
+  expect(read('during')).toContain('qrouter-');
+  expect(read('during')).toContain('dnsmasq');
+  expect(read('after')).toBe(read('before'));
+});

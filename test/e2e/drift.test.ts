@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Rig, rig } from './rig.ts';
+import { output, run, until } from './shell.ts';
+import { snapshot } from './snapshot.ts';
+import { OUTSIDE, TOPOLOGY } from './whole-topology.ts';
+
+const HEALED_MS = 2_000;
+
+describe('objects deleted by hand', () => {
+  let net: Rig;
+  let wanted: string;
+
+  interface Breakage {
+    readonly what: string;
+    readonly command: () => Promise<string[]> | string[];
+    /** words of the object in `viaduct diff` */
+    readonly named: () => string;
+  }
+  const inRouter = (name: string, ...argv: string[]) => ['ip', 'netns', 'exec', net.router(name).ns, ...argv];
+  const tap = (device: string) => `tap${device.slice(3)}`;
+
+  const BREAKAGES: Breakage[] = [
+    {
+      what: 'an interface of a router',
+      command: () => inRouter('r1', 'ip', 'link', 'del', net.interface('r1', 'a').device),
+      named: () => net.interface('r1', 'a').device,
+    },
+    {
+      what: 'the tap of a router’s gateway',
+      command: () => ['ip', 'link', 'del', tap(net.gateway('r2').device)],
+      named: () => tap(net.gateway('r2').device),
+    },
+    {
+      what: 'a tap’s place in its bridge',
+      command: () => ['ip', 'link', 'set', tap(net.gateway('r1').device), 'nomaster'],
+      named: () => tap(net.gateway('r1').device),
+    },
+    {
+      what: 'a bridge',
+      command: () => ['ip', 'link', 'del', net.bridge('b')],
+      named: () => net.bridge('b'),
+    },
+    {
+      what: 'the gateway address',
+      command: () => inRouter('r1', 'ip', 'addr', 'del', '203.0.113.11/24', 'dev', net.gateway('r1').device),
+      named: () => '203.0.113.11',
+    },
+    {
+      what: 'the address of a floating IP',
+      command: () => inRouter('r1', 'ip', 'addr', 'del', '203.0.113.101/32', 'dev', net.gateway('r1').device),
+      named: () => '203.0.113.101',
+    },
+    {
+      what: 'the default route',
+      command: () => inRouter('r1', 'ip', 'route', 'del', 'default'),
+      named: () => 'default',
+    },
+    {
+      what: 'an extra route',
+      command: () => inRouter('r1', 'ip', 'route', 'del', '192.168.0.0/16'),
+      named: () => '192.168.0.0/16',
+    },
+    {
+      what: 'a chain of the ruleset',
+      command: () => inRouter('r1', 'nft', 'flush', 'chain', 'inet', 'viaduct', 'nat_postrouting'),
+      named: () => 'viaduct',
+    },
+    {
+      what: 'the ruleset',
+      command: () => inRouter('r2', 'nft', 'flush', 'ruleset'),
+      named: () => 'viaduct',
+    },
+    {
+      what: 'the translation of a floating IP',
+      command: () => inRouter('r1', 'nft', 'flush', 'map', 'inet', 'viaduct', 'fip_dnat'),
+      named: () => '203.0.113.101',
+    },
+    {
+      what: 'a router’s namespace',
+      command: () => ['ip', 'netns', 'del', net.router('r2').ns],
+      named: () => net.router('r2').ns,
+    },
+    {
+      what: 'the device of an instance',
+      command: () => ['ip', '-n', net.client('fixed').ns, 'link', 'del', 'eth0'],
+      named: () => 'eth0',
+    },
+    {
+      what: 'the DHCP namespace’s device',
+      command: () => ['ip', '-n', net.dhcp('a').ns, 'link', 'del', net.dhcpPort('a').device],
+      named: () => net.dhcpPort('a').device,
+    },
+    {
+      what: 'the DHCP server’s process',
+      command: async () => ['kill', '-9', await dnsmasqPid()],
+      named: () => 'dnsmasq',
+    },
+  ];
+  const dnsmasqPid = async (): Promise<string> => {
+    const pids = (await output('ip', 'netns', 'pids', net.dhcp('a').ns)).trim().split('\n');
+    for (const pid of pids) if ((await output('cat', `/proc/${pid}/comm`)).trim() === 'dnsmasq') return pid;
+    throw new Error('no dnsmasq');
+  };
+  /** The kernel's objects, and the daemon that is none. */
+  const state = async (): Promise<string> => {
+    const served = await dnsmasqPid().then(
+      () => 'served',
+      () => 'not served',
+    );
+    return `${await snapshot(net)}\n${served}`;
+  };
+
+  beforeAll(async () => {
+    net = await rig(TOPOLOGY);
+    await net.client('vm').reaches(OUTSIDE, 30_000);
+    wanted = await state();
+  });
+  afterAll(() => net?.remove());
+
+  test('each is back within two seconds', async () => {
+    const times: Record<string, number> = {};
+    for (const { what, command } of BREAKAGES) {
+      const argv = await command();
+      const broken = await run(argv);
+      expect([what, broken.stderr]).toEqual([what, '']);
+      const started = Date.now();
+      const healed = await until(what, async () => (await state()) === wanted, 10_000).catch(() => false);
+      if (!healed) expect(await state(), what).toBe(wanted);
+      times[what] = Date.now() - started;
+    }
+    const late = Object.entries(times).filter(([, ms]) => ms > HEALED_MS);
+    expect(late).toEqual([]);
+    expect((await net.client('internet').ping('203.0.113.101')).received).toBe(3);
+    await net.client('vm').reaches(OUTSIDE);
+  });
+
+  test('while nobody heals, viaduct diff names each', async () => {
+    await net.end();
+    expect((await net.viaduct('diff', '--exit-code')).stdout).toBe('');
+    const unnamed: string[] = [];
+    for (const { what, command, named } of BREAKAGES) {
+      const word = named();
+      await run(await command());
+      const { code, stdout } = await net.viaduct('diff', '--exit-code');
+      if (code !== 2 || !stdout.includes(word)) unnamed.push(`${what}: exit ${code}: ${stdout}`);
+      expect((await net.viaduct('up', '--once', net.file)).code).toBe(0);
+    }
+    expect(unnamed).toEqual([]);
+    expect(await state()).toBe(wanted);
+    await net.up();
+  });
+});
