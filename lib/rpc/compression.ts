@@ -1,4 +1,4 @@
-import { deflateSync, unzipSync } from 'node:zlib';
+import { unzipSync } from 'node:zlib';
 import { EnvelopeError } from './envelope.ts';
 
 const GZIP = 'application/x-gzip';
@@ -24,13 +24,4 @@ export function decompressed(body: Buffer, headers: Readonly<Record<string, unkn
       `the compressed body is damaged (${error instanceof Error ? error.message : error})`,
     );
   }
-}
-
-/** Body and headers to publish with. */
-export function compressed(
-  body: Buffer,
-  compression: 'none' | 'gzip',
-): { readonly body: Buffer; readonly headers: Record<string, string> } {
-  if (compression === 'none') return { body, headers: {} };
-  return { body: deflateSync(body), headers: { compression: GZIP } };
 }

@@ -53,7 +53,7 @@ const requestSchema = z.object({
 });
 const replySchema = z.object({
   _msg_id: z.string(),
-  result: z.unknown(),
+  result: z.unknown().optional(),
   failure: z.string().nullish(),
   ending: z.boolean().nullish(),
   _unique_id: z.string().nullish(),

@@ -45,6 +45,7 @@ export class DispatchError extends Error {
 
 const textOf = z
   .unknown()
+  .optional()
   .transform((value) => (typeof value === 'string' ? value : JSON.stringify(value ?? '')));
 const schema = z.object({
   class: z.string().catch('Exception'),

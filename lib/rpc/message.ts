@@ -49,10 +49,11 @@ export const toEveryone = (options: RpcOptions, topic: string, request: Request)
   inner: requestFields(request),
 });
 
-export const toCaller = (options: RpcOptions, queue: string, reply: Reply): Outgoing => ({
+/** An answer: it comes back if the caller's queue is gone. */
+export const toCaller = (queue: string, reply: Reply): Outgoing => ({
   exchange: null,
   routingKey: queue,
-  mandatory: options.rabbit.direct_mandatory_flag,
+  mandatory: true,
   expiration: null,
   inner: replyFields(reply),
 });

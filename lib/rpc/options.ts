@@ -20,7 +20,6 @@ const rabbitSchema = z.object({
   ssl_enforce_hostname_verification: z.boolean().default(true),
   kombu_reconnect_delay: seconds.default(1),
   kombu_reconnect_splay: seconds.default(0),
-  kombu_compression: z.enum(['none', 'gzip']).default('none'),
   kombu_missing_consumer_retry_timeout: seconds.default(60),
   kombu_failover_strategy: z.enum(['round-robin', 'shuffle']).default('round-robin'),
   rabbit_login_method: z.enum(['AMQPLAIN', 'PLAIN', 'EXTERNAL']).default('AMQPLAIN'),
@@ -38,7 +37,6 @@ const rabbitSchema = z.object({
   rabbit_qos_prefetch_count: count.default(0),
   /** seconds; 0 = no AMQP heartbeats */
   heartbeat_timeout_threshold: count.default(60),
-  direct_mandatory_flag: z.boolean().default(true),
   enable_cancel_on_failover: z.boolean().default(false),
   rabbit_stream_fanout: z.boolean().default(false),
 });
@@ -60,32 +58,22 @@ export type RpcOptions = Readonly<z.infer<typeof generalSchema>> & {
   readonly virtualHost: string;
 };
 
-/** Of [DEFAULT], and of [oslo_messaging_rabbit] under `rabbit`; other keys are left out. */
-export type GivenRpcOptions = Partial<z.input<typeof generalSchema>> & {
-  readonly rabbit?: Partial<z.input<typeof rabbitSchema>>;
-};
-
 /**
- * Options with defaults for what is not given. The query of the transport URL overrides [oslo_messaging_rabbit].
+ * Options from one record ([DEFAULT] and [oslo_messaging_rabbit]; the names are distinct) with defaults for what is
+ * not given; other keys are left out. The query of the transport URL overrides [oslo_messaging_rabbit].
  * Throws TypeError naming option, value and what is wrong.
  */
-export function rpcOptions(given: GivenRpcOptions = {}): RpcOptions {
-  const general = checked(generalSchema, given, '');
+export function rpcOptions(given: Readonly<Record<string, unknown>> = {}): RpcOptions {
+  const general = checked(generalSchema, given);
   const { brokers, virtualHost, overrides } = parseTransportUrl(general.transport_url);
-  const rabbit = checked(
-    rabbitSchema,
-    { ...given.rabbit, ...typedOverrides(overrides) },
-    'oslo_messaging_rabbit',
-  );
+  const rabbit = checked(rabbitSchema, { ...given, ...typedOverrides(overrides) });
   if (rabbit.rabbit_ha_queues && rabbit.rabbit_quorum_queue) {
     throw new TypeError(
-      'oslo_messaging_rabbit: rabbit_ha_queues and rabbit_quorum_queue exclude each other: use rabbit_quorum_queue',
+      'rabbit_ha_queues and rabbit_quorum_queue exclude each other: use rabbit_quorum_queue',
     );
   }
   if (rabbit.rabbit_stream_fanout && rabbit.rabbit_qos_prefetch_count === 0) {
-    throw new TypeError(
-      'oslo_messaging_rabbit: rabbit_stream_fanout needs rabbit_qos_prefetch_count above 0',
-    );
+    throw new TypeError('rabbit_stream_fanout needs rabbit_qos_prefetch_count above 0');
   }
   return { ...general, brokers, virtualHost, rabbit };
 }
@@ -103,13 +91,12 @@ function typedOverrides(overrides: Readonly<Record<string, string>>): Record<str
   return Object.fromEntries(Object.entries(overrides).map(([name, text]) => [name, typed(name, text)]));
 }
 
-function checked<T extends z.ZodType>(schema: T, given: unknown, section: string): z.output<T> {
+function checked<T extends z.ZodType>(schema: T, given: Readonly<Record<string, unknown>>): z.output<T> {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const name = String(issue.path[0] ?? 'options');
-  const value = (given as Readonly<Record<string, unknown>>)[name];
   // The URL holds passwords.
-  const shown = name === 'transport_url' ? '' : ` = ${JSON.stringify(value)}`;
-  throw new TypeError(`${section ? `[${section}] ` : ''}${name}${shown}: ${issue.message}`);
+  const shown = name === 'transport_url' ? '' : ` = ${JSON.stringify(given[name])}`;
+  throw new TypeError(`${name}${shown}: ${issue.message}`);
 }

@@ -1,12 +1,10 @@
 import type { ConfirmChannel, Message } from 'amqplib';
 import type { KeptChannel } from './channel.ts';
-import { compressed } from './compression.ts';
 import type { BrokerConnection, RpcLog } from './connection.ts';
 import { before, pause } from './deadline.ts';
 import { type Declarations, isOtherDurability, isRefusal } from './declare.ts';
 import { wrap } from './envelope.ts';
 import { type Outgoing, PROPERTIES } from './message.ts';
-import type { RpcOptions } from './options.ts';
 
 /** Messages handed to the broker and not yet confirmed; more wait. */
 const IN_FLIGHT = 64;
@@ -18,7 +16,6 @@ export interface PublisherSettings {
   readonly name: string;
   readonly connection: BrokerConnection;
   readonly declarations: Declarations;
-  readonly options: RpcOptions;
   readonly log: RpcLog;
 }
 
@@ -56,12 +53,9 @@ export class Publisher {
    * Throws the signal's reason, or the broker's error if it will not take such a message ever.
    */
   async publish(message: Outgoing, signal: AbortSignal): Promise<Outcome> {
-    const { body, headers } = compressed(
-      wrap(message.inner),
-      this.#settings.options.rabbit.kombu_compression,
-    );
+    const body = wrap(message.inner);
     const until = message.expiration === null ? null : Date.now() + message.expiration;
-    const publishing = { message, body, headers, until };
+    const publishing = { message, body, until };
     await this.#slot(signal);
     try {
       for (let failures = 0; ; failures += 1) {
@@ -100,12 +94,12 @@ export class Publisher {
     return declaring;
   }
 
-  #confirmed(channel: ConfirmChannel, { message, body, headers, until }: Publishing): Promise<Outcome> {
+  #confirmed(channel: ConfirmChannel, { message, body, until }: Publishing): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const pending: Pending = { routingKey: message.routingKey, body, returned: false };
       const options = {
         ...PROPERTIES,
-        headers,
+        headers: {},
         mandatory: message.mandatory,
         // What is left of the caller's time, in whole seconds: after a long wait less than at first.
         ...(until !== null && { expiration: String(remaining(until, message.expiration ?? 0)) }),
@@ -163,7 +157,6 @@ export class Publisher {
 interface Publishing {
   readonly message: Outgoing;
   readonly body: Buffer;
-  readonly headers: Readonly<Record<string, string>>;
   /** ms of the epoch; null: it never expires */
   readonly until: number | null;
 }

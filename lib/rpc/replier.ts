@@ -34,7 +34,7 @@ export class Replier {
   async send(queue: string, answer: Omit<Reply, 'uniqueId'>): Promise<void> {
     const goneSince = this.#gone.get(queue);
     if (goneSince !== undefined && Date.now() - goneSince < GONE.milliseconds) return;
-    const message = toCaller(this.#options, queue, { ...answer, uniqueId: hexId() });
+    const message = toCaller(queue, { ...answer, uniqueId: hexId() });
     const until = Date.now() + this.#options.rabbit.kombu_missing_consumer_retry_timeout * 1000;
     try {
       while ((await this.#publisher.publish(message, this.#closing)) === 'returned') {

@@ -10,7 +10,7 @@ import { RpcServer, type ServeTarget } from './server.ts';
 export type { CallRequest, CastRequest } from './client.ts';
 export type { RpcLog } from './connection.ts';
 export type { Endpoint, Handler } from './dispatch.ts';
-export { type GivenRpcOptions, type RpcOptions, rpcOptions } from './options.ts';
+export { type RpcOptions, rpcOptions } from './options.ts';
 export type { RpcServer, ServeTarget } from './server.ts';
 
 /** Facts about the way to the server, for status and metrics. */
@@ -82,7 +82,7 @@ export function openRpc({ options, log, program }: RpcSettings): Rpc {
   const publishing = connection('sending');
   const consuming = connection('receiving');
   const publisher = (name: string): Publisher =>
-    new Publisher({ name, connection: publishing, declarations, options, log });
+    new Publisher({ name, connection: publishing, declarations, log });
   const work = publisher('publisher');
   const urgent = publisher('urgent publisher');
   const replier = new Replier(options, urgent, log, closing.signal);
