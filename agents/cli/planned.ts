@@ -56,7 +56,8 @@ async function planOwners(before: readonly Recorded[], wanted: readonly Recorded
     const leaving = before.filter(({ owner }) => !kept.has(owner));
     for (const { owner } of leaving) reconciler.removeOwner(owner);
     const told = new Set<string>();
-    return [...wanted, ...leaving]
+    const damaged = before.filter(({ owner, damage }) => damage !== undefined && kept.has(owner));
+    return [...damaged, ...wanted, ...leaving]
       .map((recorded) => planOwner(reconciler, recorded, told))
       .filter(({ steps, unreadable }) => steps.length > 0 || unreadable !== undefined);
   } finally {

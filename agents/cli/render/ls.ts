@@ -1,4 +1,5 @@
-import type { Output, Style } from '../output.ts';
+import { type Output, printable, type Style } from '../output.ts';
+import { title } from '../subject.ts';
 import { type Cell, renderTable } from '../table.ts';
 import type { Thing } from '../things.ts';
 import { driftOf, type Health, healthOf, type OwnerState } from './state.ts';
@@ -45,7 +46,11 @@ export function renderList(
       changed,
     ];
   });
-  return renderTable(output, ['kind', 'name', 'namespace', 'state', 'rows', 'drift', 'changed'], rows);
+  const heads = ['kind', 'name', 'namespace', 'state', 'rows', 'drift', 'changed'];
+  const reasons = owners.flatMap((owner) =>
+    owner.unreadable === undefined ? [] : [`${title(owner)}: ${owner.unreadable}`],
+  );
+  return [...renderTable(output, heads, rows), ...reasons.map(printable)];
 }
 
 /** '12s', '5m', '3h', '9d' */

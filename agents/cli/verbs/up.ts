@@ -1,5 +1,6 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { Records } from '../../../lib/namespace/records.ts';
 import { DEFAULT_ROOT, RoleTaken } from '../../../lib/standalone/deployment.ts';
 import { runSite } from '../../../lib/standalone/run.ts';
 import type { Site } from '../../../lib/standalone/site.ts';
@@ -47,6 +48,7 @@ export function up(): Command {
 async function run(file: string, flags: Flags): Promise<number> {
   const { name } = readTopologyFile(file);
   requireRoot('up');
+  refuseDamage(join(resolve(flags.stateDir), name));
   const once = flags.once === true;
   const roles = once ? BUILDERS : ROLES;
   const display = new BuildDisplay(openOutput(), { file, once });
@@ -80,6 +82,12 @@ async function run(file: string, flags: Flags): Promise<number> {
   } finally {
     display.end();
   }
+}
+
+/** What a damaged record is about can't be told, so nothing is built around it. */
+function refuseDamage(directory: string): void {
+  const { damaged } = new Records(join(directory, 'records')).read();
+  for (const reason of damaged.values()) throw new CommandFailure(reason);
 }
 
 /** On a terminal the display tells what goes well, and the log only what does not. */
