@@ -10,6 +10,7 @@ import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import {
   attributes,
   isOwnPort,
+  type Message,
   MessageWriter,
   messages,
   NETLINK_NETFILTER,
@@ -17,6 +18,7 @@ import {
   NetlinkSocket,
 } from './netlink.ts';
 import { NETNS_DIRECTORY, withNamespaceFd } from './netns.ts';
+import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -109,6 +111,12 @@ class EventSocket {
       : undefined;
   }
 }
+
+const RTPROT_KERNEL = 2;
+
+/** The kernel's own routes follow addresses and devices, which are told of by themselves. */
+const isConsequence = ({ type, port, payload }: Message): boolean =>
+  port === 0 && (type === RTM_NEWROUTE || type === RTM_DELROUTE) && payload[5] === RTPROT_KERNEL;
 
 export interface MonitorEvents {
   /** something in this namespace was changed, not by this process */
@@ -241,7 +249,7 @@ export class Monitor {
     const name = id === undefined ? '' : this.names.get(id);
     if (name === undefined) return;
     for (const message of messages(data)) {
-      if (isOwnPort(message.port)) continue;
+      if (isOwnPort(message.port) || isConsequence(message)) continue;
       if (name !== '') {
         this.events.changed(name);
         return;
