@@ -39,7 +39,7 @@ export function openOutput(settings: Settings = {}): Output {
   const terminal = stdout.isTTY === true;
   return {
     json,
-    width: terminal ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY,
+    width: terminal ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
     color: terminal && !json && !env.NO_COLOR && env.TERM !== 'dumb',
     line: (text = '') => {
       stdout.write(`${text}\n`);
