@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { config } from './verbs/config.ts';
+import { demo } from './verbs/demo.ts';
 import { diff } from './verbs/diff.ts';
 import { down } from './verbs/down.ts';
 import { events } from './verbs/events.ts';
@@ -22,4 +23,5 @@ export const verbs: readonly (() => Command)[] = [
   exec,
   events,
   config,
+  demo,
 ];

@@ -1,0 +1,137 @@
+/** What the demo shows, each seen by packets: a claim, and how it is looked at. */
+import type { Check } from '../progress.ts';
+import { addresses, answerAs, ask, fetchFrom, ping } from './probe.ts';
+import type { Actor, Scene } from './scene.ts';
+
+/** The address that stands for "somewhere in the internet". */
+const OUTSIDE = '198.51.100.10';
+const GATEWAY = '10.0.0.1';
+const METADATA = 'http://169.254.169.254/latest/meta-data/instance-id';
+
+interface Seen {
+  readonly passed: boolean;
+  readonly seen: string;
+}
+interface Claim {
+  readonly name: string;
+  readonly look: () => Promise<Seen>;
+  /** how long it may take to become true; 0: it must be so at once */
+  readonly patienceMs: number;
+}
+
+/** A lease is asked for every few seconds at most; the rest only waits for ARP. */
+const LEASE_MS = 40_000;
+const PATIENCE_MS = 10_000;
+
+const claim = (name: string, look: () => Promise<Seen>, patienceMs = PATIENCE_MS): Claim => ({
+  name,
+  look,
+  patienceMs,
+});
+
+const leaseOf = (actor: Actor): Claim =>
+  claim(
+    `${actor.name}: lease`,
+    async () => {
+      const found = await addresses(actor.namespace);
+      return {
+        passed: found.includes(`${actor.ip}/24`),
+        seen: found.length > 0 ? `${found.join(', ')} by DHCP` : 'no address',
+      };
+    },
+    LEASE_MS,
+  );
+
+const gatewayOf = (actor: Actor): Claim =>
+  claim(`${actor.name}: ping of its gateway`, async () => {
+    const replies = await ping(actor.namespace, GATEWAY);
+    return { passed: replies === 3, seen: `${replies} of 3 replies from ${GATEWAY}` };
+  });
+
+/** The actor asks an address; `who` must answer, and see it come from `peer`. */
+const reaches = (name: string, actor: Actor, address: string, who: string, peer: string): Claim =>
+  claim(name, async () => {
+    const answer = await ask(actor.namespace, address);
+    if (!answer) return { passed: false, seen: `nobody answers at ${address}` };
+    return {
+      passed: answer.who === who && answer.peer === peer,
+      seen: `${answer.who} at ${address} sees it come from ${answer.peer}`,
+    };
+  });
+
+const isolated = (name: string, actor: Actor, foreign: Actor): Claim =>
+  claim(
+    name,
+    async () => {
+      const replies = await ping(actor.namespace, foreign.ip);
+      return { passed: replies === 0, seen: `${replies} of 3 replies from ${foreign.ip} of ${foreign.name}` };
+    },
+    0,
+  );
+
+const metadataOf = (actor: Actor): Claim =>
+  claim(`${actor.name}: metadata`, async () => {
+    const id = await fetchFrom(actor.namespace, METADATA);
+    return { passed: id === actor.id, seen: id === undefined ? 'no answer' : `instance ${id}` };
+  });
+
+function claimsOf(scene: Scene): Claim[] {
+  const { actor } = scene;
+  const [internet, redWeb, redDb] = [actor('internet'), actor('red-web'), actor('red-db')] as const;
+  const [blueWeb, blueDb] = [actor('blue-web'), actor('blue-db')] as const;
+  const [red, blue] = [scene.gatewayIp('red-router'), scene.gatewayIp('blue-router')];
+  const fip = (of: Actor): string => of.floatingIp ?? '';
+  const instances = scene.actors.filter(({ dhcp }) => dhcp);
+  const outside = internet.ip;
+  return [
+    ...instances.map(leaseOf),
+    ...instances.map(gatewayOf),
+    reaches('red-db: internet by SNAT', redDb, OUTSIDE, 'internet', red),
+    reaches('blue-db: internet by SNAT', blueDb, OUTSIDE, 'internet', blue),
+    reaches('red-web: internet by floating IP', redWeb, OUTSIDE, 'internet', fip(redWeb)),
+    reaches('blue-web: internet by floating IP', blueWeb, OUTSIDE, 'internet', fip(blueWeb)),
+    reaches('internet: floating IP of red-web', internet, fip(redWeb), 'red-web', outside),
+    reaches('internet: floating IP of blue-web', internet, fip(blueWeb), 'blue-web', outside),
+    reaches('red-db: floating IP of its neighbour', redDb, fip(redWeb), 'red-web', red),
+    reaches('red-web: its own floating IP', redWeb, fip(redWeb), 'red-web', fip(redWeb)),
+    reaches('red-web: floating IP of blue', redWeb, fip(blueWeb), 'blue-web', fip(redWeb)),
+    reaches('red-db: 10.0.0.5 is its own tenant’s', redDb, redWeb.ip, 'red-web', redDb.ip),
+    reaches('blue-db: 10.0.0.5 is its own tenant’s', blueDb, blueWeb.ip, 'blue-web', blueDb.ip),
+    isolated('red-web: blue is out of reach', redWeb, blueDb),
+    isolated('blue-web: red is out of reach', blueWeb, redDb),
+    ...[redWeb, blueWeb].map(metadataOf),
+  ];
+}
+
+async function settle({ name, look, patienceMs }: Claim): Promise<Check> {
+  const deadline = Date.now() + patienceMs;
+  let result = await look();
+  while (!result.passed && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    result = await look();
+  }
+  return { name, ...result };
+}
+
+/** Looks at everything in turn; `watch` hears of each result. */
+export async function check(scene: Scene, watch: (check: Check) => void): Promise<Check[]> {
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    for (const { name, namespace } of scene.actors) stops.push(await answerAs(namespace, name));
+    const checks: Check[] = [];
+    for (const one of claimsOf(scene)) {
+      const done = await settle(one).catch(
+        (error: unknown): Check => ({
+          name: one.name,
+          passed: false,
+          seen: error instanceof Error ? error.message : String(error),
+        }),
+      );
+      watch(done);
+      checks.push(done);
+    }
+    return checks;
+  } finally {
+    for (const stop of stops) await stop();
+  }
+}

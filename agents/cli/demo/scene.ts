@@ -1,0 +1,56 @@
+/** The demo's topology by the names that the checks use. */
+
+import type { Topology } from '../../../lib/standalone/topology.ts';
+import { CommandFailure } from '../exit-codes.ts';
+
+/** An instance of the demo. */
+export interface Actor {
+  readonly name: string;
+  readonly id: string;
+  readonly namespace: string;
+  /** its first fixed IPv4 address */
+  readonly ip: string;
+  /** its floating IP; undefined if it has none */
+  readonly floatingIp: string | undefined;
+  readonly dhcp: boolean;
+}
+
+export interface Scene {
+  readonly actors: readonly Actor[];
+  /** @throws CommandFailure if the topology has no such instance */
+  actor(name: string): Actor;
+  /** External address of a router. */
+  gatewayIp(router: string): string;
+}
+
+export function sceneOf(topology: Topology): Scene {
+  const ports = new Map(topology.ports.map((port) => [port.id, port]));
+  const actors = topology.instances.map((instance): Actor => {
+    const { id, name, namespace, port_ids } = instance;
+    const port = port_ids.map((one) => ports.get(one)!)[0];
+    return {
+      id,
+      name,
+      namespace,
+      ip: port?.fixed_ips[0]?.ip_address ?? '',
+      floatingIp: topology.floating_ips.find(({ port_id }) => port_id === port?.id)?.floating_ip_address,
+      dhcp: instance.configure === 'dhcp',
+    };
+  });
+  const missing = (what: string): CommandFailure =>
+    new CommandFailure(`deploy/demo.yaml has no ${what} any more, which the checks need`);
+  return {
+    actors,
+    actor(name) {
+      const found = actors.find((one) => one.name === name);
+      if (!found) throw missing(`instance ${name}`);
+      return found;
+    },
+    gatewayIp(name) {
+      const router = topology.routers.find((one) => one.name === name);
+      const address = ports.get(router?.gateway_port_id ?? '')?.fixed_ips[0]?.ip_address;
+      if (!address) throw missing(`router ${name} with a gateway`);
+      return address;
+    },
+  };
+}
