@@ -56,13 +56,17 @@ function mayLeadOut(subnet: Subnet, family: 4 | 6): boolean {
   return isStateless(subnet) ? prefix === 64 : prefix >= 1 && prefix <= 126;
 }
 
-/** Default route of each family: the first subnet with a gateway. */
-export function routeRows({ ns, device, network, ipv6 }: DeviceInput): Row[] {
+/**
+ * Default route of each family: the first subnet with a gateway. Subnets the port has no address on (yet) are
+ * passed over: nothing could be reached through them.
+ */
+export function routeRows({ ns, device, port, network, ipv6 }: DeviceInput): Row[] {
+  const reached = new Set(port.fixed_ips.map(({ subnet_id }) => subnet_id));
   const families: (4 | 6)[] = ipv6 ? [4, 6] : [4];
   return families.flatMap((family) => {
     const subnet = [...network.subnets]
       .sort((a, b) => (a.id < b.id ? -1 : 1))
-      .find((candidate) => mayLeadOut(candidate, family));
+      .find((candidate) => reached.has(candidate.id) && mayLeadOut(candidate, family));
     if (!subnet?.gateway_ip) return [];
     const via = subnet.gateway_ip;
     const everywhere = family === 4 ? '0.0.0.0/0' : '::/0';

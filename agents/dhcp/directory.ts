@@ -1,0 +1,125 @@
+/**
+ * A network's configuration directory, as far as it is not rows: leases, and what a running dnsmasq has been
+ * told beside the three files (see reload.ts).
+ */
+import fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { counters } from '../../lib/kernel/counters.ts';
+import { addedHosts, addedNames, addedOpts } from './compile/dnsmasq.ts';
+import type { Addition, InForce } from './reload.ts';
+
+/** Not read by dnsmasq: its name begins with a dot. */
+const digestPath = (directory: string): string => join(addedHosts(directory), '.digest');
+
+function textOf(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+const linesOf = (path: string): string[] => textOf(path).split('\n').filter(Boolean);
+
+/** Temporary names begin with a dot, so that dnsmasq sees the file once, whole. */
+function write(path: string, content: string): void {
+  const directory = dirname(path);
+  const temporary = join(directory, `.${path.slice(directory.length + 1)}.new`);
+  fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
+  counters.writes += 1;
+  fs.writeFileSync(temporary, content, { mode: 0o644 });
+  fs.renameSync(temporary, path);
+}
+
+function remove(path: string): void {
+  counters.writes += 1;
+  fs.rmSync(path, { recursive: true, force: true });
+}
+
+function numbers(directory: string): number[] {
+  try {
+    return fs
+      .readdirSync(directory)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+const additionDirectories = (directory: string) => ({
+  host: addedHosts(directory),
+  names: addedNames(directory),
+  opts: addedOpts(directory),
+});
+
+/** What dnsmasq has been told. */
+export function readInForce(directory: string): InForce {
+  const added = additionDirectories(directory);
+  const found = new Set(Object.values(added).flatMap(numbers));
+  const additions = [...found]
+    .sort((a, b) => a - b)
+    .map(
+      (number): Addition => ({
+        number,
+        lines: {
+          host: linesOf(join(added.host, String(number))),
+          names: linesOf(join(added.names, String(number))),
+          opts: linesOf(join(added.opts, String(number))),
+        },
+      }),
+    );
+  const lines = {
+    host: linesOf(join(directory, 'host')),
+    names: linesOf(join(directory, 'addn_hosts')),
+    opts: linesOf(join(directory, 'opts')),
+  };
+  return { lines, digest: textOf(digestPath(directory)).trim() || undefined, additions };
+}
+
+/** Tell a running dnsmasq more. Hosts come last: whoever is served gets the options, too. */
+export function add(directory: string, { number, lines }: Addition): void {
+  const added = additionDirectories(directory);
+  for (const kind of ['opts', 'names', 'host'] as const)
+    if (lines[kind].length > 0)
+      write(join(added[kind], String(number)), lines[kind].map((line) => `${line}\n`).join(''));
+}
+
+/** From now on nobody knows what dnsmasq has been told; a crash before `remember` costs one signal more. */
+export function forget(directory: string): void {
+  if (fs.existsSync(digestPath(directory))) remove(digestPath(directory));
+}
+
+/** dnsmasq has read the three files as of this digest. */
+export const remember = (directory: string, digest: string): void =>
+  write(digestPath(directory), `${digest}\n`);
+
+/** Nothing beside the three files is to be read. */
+export function removeAdditions(directory: string): void {
+  for (const added of Object.values(additionDirectories(directory)))
+    for (const number of numbers(added)) remove(join(added, String(number)));
+}
+
+export const readHosts = (directory: string): string => textOf(join(directory, 'host'));
+export const readLeases = (directory: string): string => textOf(join(directory, 'leases'));
+export const writeLeases = (directory: string, content: string): void =>
+  write(join(directory, 'leases'), content);
+
+/** All of it, once dnsmasq is gone. */
+export function removeDirectory(directory: string): void {
+  if (fs.existsSync(directory)) remove(directory);
+}
+
+/** Networks that have a directory: what an earlier agent, ours or Neutron's, served. */
+export function networksOnDisk(dhcpConfs: string): string[] {
+  try {
+    return fs
+      .readdirSync(dhcpConfs)
+      .filter((name) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+/** The running dnsmasq of a network, as the agent deals with it beside the rows. */
+import { reloadDaemon, runningDaemon } from '../../lib/daemon/control.ts';
+import { udpSend } from '../../lib/kernel/socket.ts';
+import type { DaemonRow } from '../../lib/namespace/rows.ts';
+import type { DhcpService } from './compile/network.ts';
+import { DHCP_SERVER_PORT, type Release, releasePacket } from './release.ts';
+
+export interface DnsmasqProcess {
+  /** its arguments; undefined: it does not run */
+  running(daemon: Pick<DaemonRow, 'pidFile' | 'id'>): readonly string[] | undefined;
+  /** SIGHUP */
+  reload(daemon: DaemonRow): void;
+  /** @throws KernelError */
+  release(service: Pick<DhcpService, 'ns' | 'device'>, release: Release): void;
+}
+
+export const dnsmasqProcess: DnsmasqProcess = {
+  running: (daemon) => runningDaemon(daemon)?.argv,
+  reload: (daemon) => reloadDaemon(daemon),
+  release: ({ ns, device }, release) =>
+    udpSend({ ns, device, to: release.server, port: DHCP_SERVER_PORT, payload: releasePacket(release) }),
+};

@@ -1,0 +1,184 @@
+/**
+ * Brings the dnsmasq of one network to what is wanted: start, add, signal or start anew, as reload.ts decides.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Network } from '../../lib/model/network.ts';
+import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { dnsmasqArguments } from './compile/dnsmasq.ts';
+import { networkDirectory, ownPort } from './compile/identity.ts';
+import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
+import * as files from './directory.ts';
+import type { DnsmasqProcess } from './dnsmasq-process.ts';
+import { initialLeases, type Lease, parseLeases, staleLeases } from './leases.ts';
+import type { DhcpOptions } from './options.ts';
+import { type Decision, decideReload, digestOf } from './reload.ts';
+
+export interface ReconcileResult {
+  readonly steps: number;
+  readonly failures: readonly { readonly ns: string; readonly key: string; readonly message: string }[];
+}
+
+/** What this agent needs of the namespace library: owners are network ids. */
+export interface NetworkReconciler {
+  /** `record`: what the owner is remembered by */
+  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void;
+  removeOwner(owner: string): void;
+  reconcile(owner: string): Promise<ReconcileResult>;
+}
+
+export interface ServiceSettings {
+  readonly reconciler: NetworkReconciler;
+  readonly process: DnsmasqProcess;
+  readonly host: DhcpHost;
+  readonly options: DhcpOptions;
+  readonly warn: (networkId: string, message: string) => void;
+}
+
+export type Applied =
+  /** how dnsmasq was told; 'start' also if it runs with other arguments */
+  | { readonly told: Decision['action'] | 'start'; readonly failures: ReconcileResult['failures'] }
+  /** not now: dnsmasq was told something lately. Nothing was changed; milliseconds to wait */
+  | { readonly wait: number };
+
+/** Signals and new starts of one dnsmasq come at most this often, milliseconds. */
+const SHORTEST_RELOAD_INTERVAL = 1_000;
+/** Neutron's patience with releases: rounds, and milliseconds between them. */
+const RELEASE_ROUNDS = 3;
+const RELEASE_PAUSE = 300;
+
+const sameArguments = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((arg, i) => arg === b[i]);
+
+const isFileFailure = ({ key }: ReconcileResult['failures'][number]): boolean => key.includes('|file|');
+
+export class Services {
+  private readonly settings: ServiceSettings;
+  private readonly toldAt = new Map<string, number>();
+
+  constructor(settings: ServiceSettings) {
+    this.settings = settings;
+  }
+
+  /** @throws MissingPort */
+  compile(network: Network): CompiledNetwork & { readonly runs: boolean } {
+    const { host, options, process } = this.settings;
+    const directory = networkDirectory(options.dhcp_confs, network.id);
+    const running = process.running({ pidFile: `${directory}/pid`, id: network.id });
+    const plain = dnsmasqArguments({ network, options, directory, watch: false });
+    // One that Neutron's agent started goes on running: it has no watched directories.
+    const watch = host.inotify && !(running && sameArguments(running, plain));
+    const compiled = compileNetwork({ network, host, options, watch });
+    const wanted = compiled.service?.daemon.argv;
+    return { ...compiled, runs: !!running && !!wanted && sameArguments(running, wanted) };
+  }
+
+  /** Makes it so. `payload` is remembered with the rows. */
+  async apply(
+    network: Network,
+    compiled: ReturnType<Services['compile']>,
+    service: DhcpService,
+    payload: unknown,
+  ): Promise<Applied> {
+    const { reconciler } = this.settings;
+    const { directory, lines, daemon } = service;
+    const record = { kind: 'network', payload };
+    const want = (groups: readonly RowGroup[]): Promise<ReconcileResult> => {
+      reconciler.setDesired(network.id, groups, record);
+      return reconciler.reconcile(network.id);
+    };
+    const start = async (): Promise<ReconcileResult> => {
+      files.removeAdditions(directory);
+      files.writeLeases(directory, initialLeases(network, files.readLeases(directory)));
+      const result = await want(compiled.groups);
+      if (result.failures.length === 0) files.remember(directory, digestOf(lines));
+      return result;
+    };
+
+    if (!compiled.runs) {
+      files.forget(directory);
+      return { told: 'start', ...(await start()) };
+    }
+    const inForce = files.readInForce(directory);
+    const watches = daemon.argv.some((arg) => arg.startsWith('--dhcp-hostsdir='));
+    const decision = decideReload(inForce, lines, watches);
+    const told = decision.action;
+    if (decision.action === 'none') return { told, ...(await want(compiled.groups)) };
+    const oldHosts = files.readHosts(directory);
+    if (decision.action === 'add') {
+      files.add(directory, decision.addition);
+      const result = await want(compiled.groups);
+      await this.release(network, service, oldHosts);
+      return { told, ...result };
+    }
+
+    const wait = this.timeToWait(network.id);
+    if (wait > 0) return { wait };
+    files.forget(directory);
+    if (decision.action === 'restart') {
+      await want(compiled.groups.filter((group) => !group.includes(daemon)));
+      const result = await start();
+      this.toldAt.set(network.id, Date.now());
+      return { told, ...result };
+    }
+    const result = await want(compiled.groups);
+    // What else failed does not keep dnsmasq from refusing a removed port.
+    if (result.failures.some(isFileFailure)) return { told, ...result };
+    files.removeAdditions(directory);
+    this.settings.process.reload(daemon);
+    this.toldAt.set(network.id, Date.now());
+    await this.release(network, service, oldHosts);
+    files.remember(directory, digestOf(lines));
+    return { told, ...result };
+  }
+
+  /** Removes the network from this host. */
+  async remove(networkId: string): Promise<ReconcileResult> {
+    const { reconciler, options } = this.settings;
+    reconciler.removeOwner(networkId);
+    const result = await reconciler.reconcile(networkId);
+    if (result.failures.length === 0) files.removeDirectory(networkDirectory(options.dhcp_confs, networkId));
+    this.toldAt.delete(networkId);
+    return result;
+  }
+
+  private timeToWait(networkId: string): number {
+    const interval = Math.max(SHORTEST_RELOAD_INTERVAL, this.settings.options.bulk_reload_interval * 1_000);
+    return (this.toldAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + interval - Date.now();
+  }
+
+  /** dnsmasq forgets leases of addresses that are somebody else's now. What it keeps is reported. */
+  private async release(network: Network, service: DhcpService, oldHosts: string): Promise<void> {
+    for (let round = 0; ; round += 1) {
+      const stale = this.stale(network, service, oldHosts);
+      if (stale.length === 0) return;
+      if (round === RELEASE_ROUNDS) {
+        const addresses = stale.map(({ ip }) => ip).join(', ');
+        this.settings.warn(network.id, `dnsmasq did not let go of leases no port has any more: ${addresses}`);
+        return;
+      }
+      if (round > 0) await pause(RELEASE_PAUSE);
+      for (const lease of stale) this.releaseOne(network, service, lease);
+      // Its answer is a changed lease file, some milliseconds later.
+      await pause(10);
+    }
+  }
+
+  private stale({ ports }: Network, { directory, lines }: DhcpService, oldHosts: string): Lease[] {
+    const { leases } = parseLeases(files.readLeases(directory));
+    const newHosts = lines.host.join('\n');
+    // DHCPv6 releases need the server's and the client's DUID and are not built yet: such leases run out.
+    return staleLeases({ oldHosts, newHosts, leases, ports }).filter(({ family }) => family === 4);
+  }
+
+  private releaseOne(network: Network, service: DhcpService, lease: Lease): void {
+    const { host, process, warn } = this.settings;
+    const server = ownPort(network, host.name)?.fixed_ips.find(({ ip_address }) => !ip_address.includes(':'));
+    if (!server || lease.mac === undefined) return;
+    const { ip, mac, clientId } = lease;
+    try {
+      process.release(service, { mac, ip, server: server.ip_address, ...(clientId ? { clientId } : {}) });
+    } catch (error) {
+      warn(network.id, `lease of ${ip} could not be released: ${(error as Error).message}`);
+    }
+  }
+}
