@@ -63,6 +63,8 @@ export class Reconciler {
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private readonly inodes = new Map<NamespaceName, number>();
   private readonly watchedDaemons = new Map<string, { pid: number; stop: () => void }>();
+  /** daemons that ended soon after their start: how many times in a row */
+  private readonly quickDeaths = new Map<string, number>();
   private readonly recalled = new Set<string>();
   private readonly unsaved = new Map<string, unknown>();
   private readonly changedNamespaces = new Set<NamespaceName>();
@@ -192,6 +194,7 @@ export class Reconciler {
     const row = step.row as DaemonRow;
     this.watchedDaemons.get(row.key)?.stop();
     this.watchedDaemons.delete(row.key);
+    this.quickDeaths.delete(row.key);
     await stopDaemon(row);
   }
 
@@ -363,17 +366,34 @@ export class Reconciler {
   private watchDaemon(owner: string, row: DaemonRow): void {
     const found = runningDaemon(row);
     const known = this.watchedDaemons.get(row.key);
-    if (!found || known?.pid === found.pid) return;
+    if (found && known?.pid === found.pid) return;
     known?.stop();
+    if (!found) {
+      if (this.delta.actualRow(row.ns, row.key)) this.daemonEnded(owner, row, 0);
+      return;
+    }
     const since = Date.now();
-    const stop = this.monitor!.watchProcess(found.pid, () => {
-      this.watchedDaemons.delete(row.key);
-      if (this.closed || this.delta.desired(row.key) === undefined) return;
-      this.delta.setActualRow(row.ns, row.key, undefined);
-      if (Date.now() - since > QUICK_DEATH_MS) this.repair(owner);
-      else this.retry(owner, [{ ns: row.ns, key: row.key, message: 'it ended soon after its start' }]);
-    });
+    const stop = this.monitor!.watchProcess(found.pid, () =>
+      this.daemonEnded(owner, row, Date.now() - since),
+    );
     this.watchedDaemons.set(row.key, { pid: found.pid, stop });
+  }
+
+  /** Started again: at once if it lived for a while, else later each time. */
+  private daemonEnded(owner: string, row: DaemonRow, livedMs: number): void {
+    this.watchedDaemons.delete(row.key);
+    if (this.closed || this.delta.desired(row.key) === undefined) return;
+    this.delta.setActualRow(row.ns, row.key, undefined);
+    // Looked for again before it is started: it may be slow to write its pid file.
+    this.delta.forget(row.ns);
+    const deaths = livedMs > QUICK_DEATH_MS ? 0 : (this.quickDeaths.get(row.key) ?? 0) + 1;
+    this.quickDeaths.set(row.key, deaths);
+    if (deaths === 0) {
+      this.repair(owner);
+      return;
+    }
+    this.settings.onError?.(`${row.service} of ${row.id} ended soon after its start (${deaths} times)`);
+    this.later(owner, backoffDelay(deaths, DEFAULT_BACKOFF, Math.random()), 'drift');
   }
 
   // --- memory --------------------------------------------------------------------------------------------
