@@ -11,6 +11,9 @@ import type { AddressRow, LinkRow, NftElementRow, RouteRow, Row } from '../../li
 const kept = (...words: (string | number | false | undefined)[]): string =>
   words.filter((word) => word !== false && word !== undefined && word !== '').join(' ');
 
+/** As lib/kernel/link.ts makes them. */
+const QUEUES = 'numtxqueues 1 numrxqueues 1';
+
 /** The lines for a bridge, or a pair seen from the end in the router, whose other end is on the host. */
 function linkLines(row: LinkRow): string[] {
   if (row.type === 'bridge')
@@ -18,8 +21,8 @@ function linkLines(row: LinkRow): string[] {
   const { peer } = row;
   if (!peer) return [];
   const mtu = row.mtu !== undefined && `mtu ${row.mtu}`;
-  const end = kept('peer name', row.name, `netns ${row.ns}`, row.mac && `address ${row.mac}`, mtu);
-  return [kept('link add', peer.name, mtu, 'type veth', end)];
+  const end = kept('peer name', row.name, QUEUES, `netns ${row.ns}`, row.mac && `address ${row.mac}`, mtu);
+  return [kept('link add', peer.name, mtu, QUEUES, 'type veth', end)];
 }
 
 const tapLine = (row: LinkRow): string =>
