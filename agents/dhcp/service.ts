@@ -115,7 +115,7 @@ export class Services {
     if (wait > 0) return { wait };
     files.forget(directory);
     if (decision.action === 'restart') {
-      await want(compiled.groups.filter((group) => !group.includes(daemon)));
+      await want(compiled.groups.filter((group) => group.every(({ kind }) => kind !== 'daemon')));
       const result = await start();
       this.toldAt.set(network.id, Date.now());
       return { told, ...result };

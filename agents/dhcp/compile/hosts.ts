@@ -5,7 +5,7 @@ import type { Subnet } from '../../../lib/model/subnet.ts';
 import type { DhcpOptions } from '../options.ts';
 import { portTag } from './identity.ts';
 import { allSubnets, configuredPorts } from './subnets.ts';
-import { fitsLine, isClientId, isHostName, shown, type Warn } from './text.ts';
+import { fitsLine, isClientId, isFqdn, isHostName, shown, type Warn } from './text.ts';
 
 export interface HostsInput {
   readonly network: Network;
@@ -44,7 +44,7 @@ function clientIdOf(port: Port, warn: Warn): string | undefined {
 function namesOf(port: Port, address: string, input: HostsInput): Names {
   const { options, warn } = input;
   const assigned = port.dns_assignment.find(({ ip_address }) => ip_address === address);
-  if (assigned && isHostName(assigned.hostname) && isHostName(assigned.fqdn)) return assigned;
+  if (assigned && isHostName(assigned.hostname) && isFqdn(assigned.fqdn)) return assigned;
   if (assigned)
     warn(`port ${port.id}: name ${shown(assigned.fqdn)} is no host name: ${address} gets the usual one`);
   const hostname = `host-${address.replace(/[.:]/g, '-')}`;

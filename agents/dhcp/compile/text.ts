@@ -22,8 +22,15 @@ export function isHostName(text: string): boolean {
     .every((label) => LABEL.test(label));
 }
 
-/** One word that ends neither a field nor the line. */
-export const isClientId = (text: string): boolean => /^[!$-+\-.-Z^-~]{1,255}$/.test(text);
+/** What in a host line would be an address, a lease time or a keyword to dnsmasq, and not a name. */
+const NO_NAME = /((^|\.)\d+|^(ignore|infinite|\d+[smhdw]))\.?$/i;
+
+/** A host name that can stand in a host line. */
+export const isFqdn = (text: string): boolean => isHostName(text) && !NO_NAME.test(text);
+
+/** One word that ends neither a field nor the line; with colons it must be hexadecimal, or dnsmasq refuses the line. */
+export const isClientId = (text: string): boolean =>
+  /^[!$-+\-.-9;-Z^-~]{1,255}$/.test(text) || /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){1,254}$/i.test(text);
 
 /** A name or number, perhaps with a tag before it: 'bootfile-name', '67', 'tag:ipxe,67'. */
 export const isOptionName = (text: string): boolean =>

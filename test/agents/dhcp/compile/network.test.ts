@@ -235,11 +235,14 @@ describe('options of a port', () => {
     expect(portOptions([option('67', 'a\ntag:other,option:router,6.6.6.6')]).opts).toEqual([`${tag},67,a`]);
   });
 
-  it.each(['a,b', 'a#b', 'a b', '"a"', '[::1]'])('client id %j is left out with a warning', (value) => {
-    const { host, warnings } = portOptions([option('client-id', value)]);
-    expect(host).toEqual([`${macOf(5)},host-10-0-1-5.openstacklocal,10.0.1.5`]);
-    expect(warnings).toHaveLength(1);
-  });
+  it.each(['a,b', 'a#b', 'a b', '"a"', '[::1]', 'tag:x'])(
+    'client id %j is left out with a warning',
+    (value) => {
+      const { host, warnings } = portOptions([option('client-id', value)]);
+      expect(host).toEqual([`${macOf(5)},host-10-0-1-5.openstacklocal,10.0.1.5`]);
+      expect(warnings).toHaveLength(1);
+    },
+  );
 });
 
 describe('names', () => {
@@ -259,6 +262,10 @@ describe('names', () => {
       expect(result.warnings).toHaveLength(1);
     },
   );
+
+  it.each(['10.0.1.9', '10.0.1.9.', 'ignore', 'infinite', '45m'])('%j is no name in a host line', (fqdn) => {
+    expect(fileOf(assigned('web', fqdn), 'host')).toBe(`${macOf(5)},host-10-0-1-5.openstacklocal,10.0.1.5\n`);
+  });
 
   it('addresses on DHCP-disabled subnets are names only; agents and HA ports are neither', () => {
     const subnets = [subnetPayload(1), subnetPayload(2, { enable_dhcp: false })];

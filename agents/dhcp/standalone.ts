@@ -1,0 +1,77 @@
+/** The DHCP agent on a topology file, without a server. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseNetwork } from '../../lib/model/network.ts';
+import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
+import { createDhcpAgent } from './agent.ts';
+import { compileNetwork, type DhcpHost } from './compile/network.ts';
+import { networksOnDisk } from './directory.ts';
+import { type DhcpOptions, dhcpOptions } from './options.ts';
+
+/** dnsmasq is Debian's (2.90): it knows tags in host lines and watches directories. */
+export const standaloneHost = (name: string): DhcpHost => ({
+  name,
+  ipv6: existsSync('/proc/net/if_inet6'),
+  hostTags: true,
+  inotify: true,
+});
+
+/** Options for a deployment: those of its topology file; files are in its state directory. */
+export const standaloneOptions = (
+  directory: string,
+  topology: Readonly<Record<string, unknown>>,
+): DhcpOptions => dhcpOptions({ ...topology, dhcp_confs: join(directory, 'dhcp') });
+
+/** Rows of a recorded network, as it was last asked for; undefined: the record is another agent's. */
+export function compileNetworkRecord(
+  record: OwnerRecord,
+  host: string,
+  options: DhcpOptions,
+): RowGroup[] | undefined {
+  if (record.kind !== 'network') return undefined;
+  return compileNetwork({ network: parseNetwork(record.payload), host: standaloneHost(host), options })
+    .groups;
+}
+
+export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions } {
+  const { host, dhcp } = site.controller.topology;
+  const options = standaloneOptions(site.directory, dhcp);
+  site.adopt((record) => compileNetworkRecord(record, host, options));
+  const agent = createDhcpAgent({
+    plugin: site.controller,
+    reconciler: site.reconciler,
+    options,
+    host: standaloneHost(host),
+    logger: site.log,
+    knownNetworks: site.recorded(['network']),
+    leftNetworks: networksOnDisk(options.dhcp_confs),
+  });
+  let unfollow: (() => void) | undefined;
+  const part: Part = {
+    role: 'dhcp',
+    start() {
+      unfollow = site.controller.follow({
+        networksUpdated: (ids) => {
+          agent.networksUpdated(ids);
+          site.touch();
+        },
+        networksDeleted: (ids) => {
+          agent.networksDeleted(ids);
+          site.touch();
+        },
+      });
+      agent.start();
+    },
+    async stop() {
+      unfollow?.();
+      await agent.stop();
+    },
+    status() {
+      const { listings, pending, problems } = agent.state();
+      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
+      return { settled: listings > 0 && pending <= Object.keys(problems).length, problems };
+    },
+  };
+  return { part, options };
+}

@@ -1,0 +1,272 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createDhcpAgent, type DhcpAgent } from '../../../agents/dhcp/agent.ts';
+import { networksOnDisk, readInForce } from '../../../agents/dhcp/directory.ts';
+import type { DnsmasqProcess } from '../../../agents/dhcp/dnsmasq-process.ts';
+import { dhcpOptions } from '../../../agents/dhcp/options.ts';
+import type { Release } from '../../../agents/dhcp/release.ts';
+import type { NetworkReconciler, ReconcileResult } from '../../../agents/dhcp/service.ts';
+import type { DaemonRow, Row, RowGroup } from '../../../lib/namespace/rows.ts';
+import {
+  dhcpPort,
+  macOf,
+  NETWORK,
+  networkPayload,
+  portId,
+  portPayload,
+  subnetPayload,
+} from './compile/payload.ts';
+import { HOST } from './compile/rendered.ts';
+
+let confs = '';
+let agents: DhcpAgent[] = [];
+beforeEach(() => {
+  confs = mkdtempSync(join(tmpdir(), 'vdt-dhcp-'));
+});
+afterEach(async () => {
+  await Promise.all(agents.map((agent) => agent.stop()));
+  agents = [];
+  rmSync(confs, { recursive: true, force: true });
+});
+
+const own = dhcpPort(99, [[1, '10.0.1.2']]);
+const vm = (number: number, ip: string, wish = {}) => portPayload(number, [[1, ip]], wish);
+const payloadOf = (...ports: readonly unknown[]) => networkPayload([subnetPayload(1)], [own, ...ports]);
+
+/** Writes files and "runs" daemons as the namespace library would; says in words what happened. */
+function fakeHost() {
+  const events: string[] = [];
+  const released: Release[] = [];
+  const desired = new Map<string, readonly Row[]>();
+  let running: DaemonRow | undefined;
+  let failing: ReconcileResult['failures'] = [];
+  const reconciler: NetworkReconciler = {
+    setDesired: (owner, groups: readonly RowGroup[]) => void desired.set(owner, groups.flat()),
+    removeOwner: (owner) => void desired.set(owner, []),
+    async reconcile(owner) {
+      const rows = desired.get(owner)!;
+      for (const row of rows) {
+        if (row.kind !== 'file') continue;
+        if (existsSync(row.path) && readFileSync(row.path, 'utf8') === row.content) continue;
+        mkdirSync(dirname(row.path), { recursive: true });
+        writeFileSync(row.path, row.content);
+        events.push(`write ${row.path.split('/').at(-1)}`);
+      }
+      const wanted = rows.find((row): row is DaemonRow => row.kind === 'daemon');
+      if (running && running.argv.join() !== wanted?.argv.join()) {
+        events.push('stop');
+        running = undefined;
+      }
+      if (wanted && !running && failing.length === 0) {
+        events.push('start');
+        running = wanted;
+      }
+      return { steps: 0, failures: failing };
+    },
+  };
+  const process: DnsmasqProcess = {
+    running: () => running?.argv,
+    reload: () => void events.push('signal'),
+    release: (_service, release) => {
+      events.push(`release ${release.ip}`);
+      released.push(release);
+      writeFileSync(join(confs, NETWORK, 'leases'), '');
+    },
+  };
+  return {
+    reconciler,
+    process,
+    released,
+    fail: (failures: ReconcileResult['failures']) => {
+      failing = failures;
+    },
+    run: (daemon: DaemonRow | undefined) => {
+      running = daemon;
+    },
+    daemon: () => running,
+    /** what happened since the last look */
+    events: () => events.splice(0),
+  };
+}
+
+function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetworks?: string[] } = {}) {
+  const host = fakeHost();
+  const ready: string[] = [];
+  const warnings: string[] = [];
+  const state = { payloads: first, failing: false };
+  const create = () => {
+    const agent = createDhcpAgent({
+      plugin: {
+        async getActiveNetworksInfo() {
+          if (state.failing) throw new Error('no answer');
+          return state.payloads;
+        },
+        async getNetworkInfo(id) {
+          return state.payloads.find((payload) => (payload as { id: string }).id === id) ?? null;
+        },
+        async dhcpReadyOnPorts(ids) {
+          ready.push(...ids);
+        },
+      },
+      reconciler: host.reconciler,
+      process: host.process,
+      options: dhcpOptions({ dhcp_confs: confs }),
+      host: HOST,
+      logger: { debug() {}, info() {}, warn: (_fields, message) => void warnings.push(message) },
+      knownNetworks: settings.knownNetworks ?? [],
+      leftNetworks: settings.leftNetworks ?? [],
+      backoff: { first: 5, longest: 10 },
+    });
+    agents.push(agent);
+    return agent;
+  };
+  const agent = create();
+  const change = async (payload: unknown) => {
+    state.payloads = [payload];
+    agent.networksUpdated([NETWORK]);
+    await agent.idle();
+    return host.events();
+  };
+  return { host, agent, create, state, ready, warnings, change };
+}
+
+const startAndForget = async ({ agent, host }: ReturnType<typeof setUp>) => {
+  agent.start();
+  await agent.idle();
+  return host.events();
+};
+
+describe('the DHCP agent', () => {
+  it('starts dnsmasq with its files and initial leases there, and reports ports ready', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    expect(await startAndForget(site)).toEqual([
+      'write interface',
+      'write host',
+      'write addn_hosts',
+      'write opts',
+      'start',
+    ]);
+    expect(readFileSync(join(confs, NETWORK, 'leases'), 'utf8')).toBe(`0 ${macOf(5)} 10.0.1.5 * *\n`);
+    await expect.poll(() => site.ready).toEqual([portId(99), portId(5)]);
+  });
+
+  it('a new port is told by the watched directories: no signal, no start', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    expect(await site.change(payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')))).toEqual([
+      'write host',
+      'write addn_hosts',
+    ]);
+    const added = readFileSync(join(confs, NETWORK, 'added/1'), 'utf8');
+    expect(added).toBe(`${macOf(6)},host-10-0-1-6.openstacklocal,10.0.1.6\n`);
+  });
+
+  it('a removed port is a signal, and its lease is released', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6'))]);
+    await startAndForget(site);
+    expect(await site.change(payloadOf(vm(5, '10.0.1.5')))).toEqual([
+      'write host',
+      'write addn_hosts',
+      'signal',
+      'release 10.0.1.6',
+    ]);
+    expect(site.host.released).toEqual([{ mac: macOf(6), ip: '10.0.1.6', server: '10.0.1.2' }]);
+  });
+
+  it('signals of a burst are at most one per second; the last state is what is told', async () => {
+    const site = setUp([payloadOf(...[5, 6, 7, 8].map((n) => vm(n, `10.0.1.${n}`)))]);
+    await startAndForget(site);
+    const begin = Date.now();
+    for (const left of [[5, 6, 7], [5, 6], [5]]) {
+      site.state.payloads = [payloadOf(...left.map((n) => vm(n, `10.0.1.${n}`)))];
+      site.agent.networksUpdated([NETWORK]);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    await site.agent.idle();
+    expect(site.host.events().filter((event) => event === 'signal')).toHaveLength(2);
+    expect(Date.now() - begin).toBeGreaterThan(900);
+    expect(readInForce(join(confs, NETWORK)).lines.host).toEqual([
+      `${macOf(5)},host-10-0-1-5.openstacklocal,10.0.1.5`,
+    ]);
+  });
+
+  it('with a tagged port in force dnsmasq is started anew instead of signalled', async () => {
+    const extra_dhcp_opts = [{ opt_name: '67', opt_value: 'x', ip_version: 4 }];
+    const site = setUp([payloadOf(vm(5, '10.0.1.5', { extra_dhcp_opts }), vm(6, '10.0.1.6'))]);
+    await startAndForget(site);
+    expect(await site.change(payloadOf(vm(5, '10.0.1.5', { extra_dhcp_opts })))).toEqual([
+      'write host',
+      'write addn_hosts',
+      'stop',
+      'start',
+    ]);
+  });
+
+  it('another agent after it finds everything as it is: nothing is written, told or started', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    await site.change(payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')));
+    const next = site.create();
+    next.start();
+    await next.idle();
+    expect(site.host.events()).toEqual([]);
+  });
+
+  it("Neutron's dnsmasq goes on running; it gets signals", async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    const daemon = site.host.daemon()!;
+    site.host.run({ ...daemon, argv: daemon.argv.slice(0, -3) });
+    rmSync(join(confs, NETWORK, 'added'), { recursive: true });
+    const next = site.create();
+    next.start();
+    await next.idle();
+    expect(site.host.events()).toEqual(['signal']);
+    expect(await site.change(payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')))).toContain('signal');
+  });
+
+  it('a failed listing removes nothing, a complete one what it does not name', async () => {
+    const other = '11111111-2222-4333-8444-555555555555';
+    mkdirSync(join(confs, other));
+    const site = setUp([payloadOf()], { leftNetworks: networksOnDisk(confs) });
+    site.state.failing = true;
+    site.agent.start();
+    await expect.poll(() => site.warnings.length).toBeGreaterThan(0);
+    expect(existsSync(join(confs, other))).toBe(true);
+    site.state.failing = false;
+    await site.agent.idle();
+    expect(existsSync(join(confs, other))).toBe(false);
+    expect(site.agent.state()).toMatchObject({ networks: 1, problems: {} });
+  });
+
+  it('a deleted network goes with its directory, and so does one that is down', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    expect(await site.change({ ...payloadOf(), admin_state_up: false })).toEqual(['stop']);
+    expect(existsSync(join(confs, NETWORK))).toBe(false);
+    expect(await site.change(payloadOf())).toContain('start');
+    site.agent.networksDeleted([NETWORK]);
+    await site.agent.idle();
+    expect(site.host.events()).toEqual(['stop']);
+  });
+
+  it('what fails is a problem with a name, and is tried again', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    site.host.fail([{ ns: 'n', key: 'n|link|x', message: 'No such device' }]);
+    site.agent.start();
+    await expect.poll(() => site.agent.state().problems[NETWORK]).toContain('No such device');
+    expect(site.ready).toEqual([]);
+    site.host.fail([]);
+    await site.agent.idle();
+    expect(site.agent.state().problems).toEqual({});
+  });
+
+  it('a payload that is nonsense leaves the network as it is', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    expect(await site.change(payloadOf(vm(5, '10.0.1.300')))).toEqual([]);
+    expect(site.agent.state().problems[NETWORK]).toContain('10.0.1.300');
+  });
+});
