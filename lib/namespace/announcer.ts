@@ -2,6 +2,7 @@
  * Gratuitous ARP and neighbour advertisements for addresses that were just added: three rounds, two seconds
  * apart, in the background (contract l3.md §6). Failures are nobody's trouble: the address works anyway.
  */
+import { readAddresses } from '../kernel/address.ts';
 import { announce } from '../kernel/announce.ts';
 import { readLink } from '../kernel/link.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../kernel/netlink.ts';
@@ -62,14 +63,20 @@ export class Announcer {
   }
 }
 
-/** Addresses with the index and MAC of their devices as they are now. */
+/**
+ * Addresses with the index and MAC of their devices as they are now. One that went meanwhile may be elsewhere
+ * already: to announce it here would draw its traffic back.
+ */
 function located(ns: NamespaceName, rows: readonly AddressRow[]) {
   using socket = new NetlinkSocket(NETLINK_ROUTE, ns);
+  const present = new Set(readAddresses(socket).map(({ index, ip }) => `${index} ${ip}`));
   const devices = new Map(
     [...new Set(rows.map((row) => row.dev))].map((dev) => [dev, readLink(socket, { name: dev })]),
   );
   return rows.flatMap((row) => {
     const device = devices.get(row.dev);
-    return device?.mac ? [{ index: device.index, mac: device.mac, ip: row.ip }] : [];
+    return device?.mac && present.has(`${device.index} ${row.ip}`)
+      ? [{ index: device.index, mac: device.mac, ip: row.ip }]
+      : [];
   });
 }
