@@ -18,9 +18,9 @@ export const standaloneHost = (name: string): DhcpHost => ({
 });
 
 /** Options for a deployment: those of its topology file; files are in its state directory. */
-export const standaloneOptions = (
-  directory: string,
+export const standaloneDhcpOptions = (
   topology: Readonly<Record<string, unknown>>,
+  directory: string,
 ): DhcpOptions => dhcpOptions({ ...topology, dhcp_confs: join(directory, 'dhcp') });
 
 /** Rows of a recorded network, as it was last asked for; undefined: the record is another agent's. */
@@ -36,7 +36,7 @@ export function compileNetworkRecord(
 
 export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions } {
   const { host, dhcp } = site.controller.topology;
-  const options = standaloneOptions(site.directory, dhcp);
+  const options = standaloneDhcpOptions(dhcp, site.directory);
   site.adopt((record) => compileNetworkRecord(record, host, options));
   const agent = createDhcpAgent({
     plugin: site.controller,
