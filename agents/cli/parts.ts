@@ -4,13 +4,15 @@ import type { Controller } from '../../lib/standalone/controller.ts';
 import type { DeploymentFacts, Role } from '../../lib/standalone/deployment.ts';
 import { findPackageRoot } from '../../lib/standalone/run.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
+import { dhcpOptions } from '../dhcp/options.ts';
+import { compileNetworkRecord, createDhcpPart, standaloneOptions } from '../dhcp/standalone.ts';
 import { compileFabricRecord, createFabric, fabricRecords, instanceHost } from '../fabric/agent.ts';
 import { l3Options } from '../l3/options.ts';
 import { compileRouterRecord, createL3Part } from '../l3/standalone.ts';
 import { createMetadataPart } from '../metadata/standalone.ts';
 
 /** Roles that build something. The metadata agent only listens in what they built. */
-export const BUILDERS: readonly Role[] = ['fabric', 'l3'];
+export const BUILDERS: readonly Role[] = ['fabric', 'l3', 'dhcp'];
 export const ROLES: readonly Role[] = [...BUILDERS, 'metadata'];
 
 /** The parts of these roles for one process, and the options to remember with the deployment. */
@@ -28,6 +30,7 @@ export function createParts(
   };
   add('fabric', () => ({ part: createFabric(site) }));
   add('l3', () => createL3Part(site));
+  add('dhcp', () => createDhcpPart(site));
   add('metadata', () => createMetadataPart(site));
   return { parts, options };
 }
@@ -48,6 +51,7 @@ export function compileRecord(record: OwnerRecord, context: CompileContext): rea
   const { directory, host, options } = context;
   const groups =
     compileRouterRecord(record, host, l3Options(optionsOf(options, 'l3'))) ??
+    compileNetworkRecord(record, host, dhcpOptions(optionsOf(options, 'dhcp'))) ??
     compileFabricRecord(record, instanceHost({ directory, packageRoot: findPackageRoot() }));
   if (!groups) throw new Error(`no agent knows what a record of kind ${JSON.stringify(record.kind)} is for`);
   return groups;
@@ -63,8 +67,13 @@ export async function wantedRecords(controller: Controller): Promise<Map<string,
   const records = fabricRecords(controller);
   for (const router of await controller.syncRouters())
     records.set(router.id, { kind: 'router', payload: router });
+  for (const network of await controller.getActiveNetworksInfo())
+    records.set(network.id, { kind: 'network', payload: network });
   return records;
 }
 
 /** Options `viaduct up` would use for this topology. */
-export const wantedOptions = (_controller: Controller): DeploymentFacts['options'] => ({ l3: l3Options() });
+export const wantedOptions = (controller: Controller, directory: string): DeploymentFacts['options'] => ({
+  l3: l3Options(),
+  dhcp: standaloneOptions(directory, controller.topology.dhcp),
+});

@@ -39,7 +39,7 @@ export async function planTopology(file: string, root: string): Promise<Plan> {
   const { name, host } = await controller.open();
   const directory = join(resolve(root), name);
   const before = existsSync(directory) ? openDeployment(directory).recorded : [];
-  const context = { directory, host, options: wantedOptions(controller) };
+  const context = { directory, host, options: wantedOptions(controller, directory) };
   const wanted = [...(await wantedRecords(controller))].map(([owner, record]): Recorded => {
     return { owner, record, groups: compileRecord(record, context) };
   });
