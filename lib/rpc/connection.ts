@@ -178,7 +178,9 @@ export class BrokerConnection {
     const seconds = this.#interval(failures);
     const problem = describe(error, broker, this.#settings.options.virtualHost);
     const then = seconds > 0 ? `trying again in ${seconds} s` : 'trying the next host';
-    this.#settings.log.warn(
+    // Said once, not at each attempt of a long outage.
+    const level = problem === this.#state.problem ? 'debug' : 'warn';
+    this.#settings.log[level](
       `cannot reach the message broker ${brokerName(broker)} (${this.#settings.purpose}): ${problem}; ${then}`,
     );
     this.#become({ broker: brokerName(broker), problem });

@@ -25,20 +25,25 @@ export async function listen(
   receive: Receive,
 ): Promise<void> {
   if (prefetch > 0) await channel.prefetch(prefetch, false);
-  for (const [index, consumer] of consumers.entries()) {
+  const subscribe = async (consumer: Consumer, consumerTag: string): Promise<void> => {
     await declarations.consumer(channel, consumer);
     const { name } = consumer.queue;
     const deliver = (message: ConsumeMessage | null): void => {
-      if (message) take(channel, message, name, log, receive);
-      else {
-        log.warn(`queue ${name}: the broker cancelled the subscription (queue deleted or its node lost)`);
-        // The channel comes back with everything declared again.
-        channel.close().catch(() => undefined);
+      if (message) {
+        take(channel, message, name, log, receive);
+        return;
       }
+      log.warn(
+        `queue ${name}: the broker cancelled the subscription (queue deleted or its node lost); taking it again`,
+      );
+      subscribe(consumer, consumerTag).catch(() => {
+        // A new channel tries again, with pauses.
+        channel.close().catch(() => undefined);
+      });
     };
-    const options = { consumerTag: String(index + 1), noAck: false, arguments: { ...consumer.arguments } };
-    await channel.consume(name, deliver, options);
-  }
+    await channel.consume(name, deliver, { consumerTag, noAck: false, arguments: { ...consumer.arguments } });
+  };
+  for (const [index, consumer] of consumers.entries()) await subscribe(consumer, String(index + 1));
 }
 
 function take(

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type CallRequest, type CastRequest, RpcClient } from './client.ts';
 import { BrokerConnection, type RpcLog } from './connection.ts';
 import { Declarations } from './declare.ts';
@@ -60,6 +61,8 @@ export interface RpcSettings {
  */
 export function openRpc({ options, log, program }: RpcSettings): Rpc {
   const closing = new AbortController();
+  // Every message under way listens to it.
+  setMaxListeners(0, closing.signal);
   const listeners = new Set<(health: RpcHealth) => void>();
   const declarations = new Declarations(log);
   const servers = new Set<RpcServer>();

@@ -13,6 +13,7 @@ const PURE: readonly RegExp[] = [
   /^lib\/model\//,
   /^lib\/namespace\/(rows|delta|difference|plan|ownership|nft-text|describe|describe-change)\.ts$/,
   /^(lib|agents)\/.*\/compile\//,
+  /^lib\/rpc\/(transport-url|options|context|envelope|failures|unique|timeouts|topology|message|dispatch)\.ts$/,
   /^lib\/config\/(?!sources|load)/,
 ];
 /** What pure code may use from outside: computation only. */
