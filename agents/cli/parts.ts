@@ -5,7 +5,7 @@ import type { DeploymentFacts, Role } from '../../lib/standalone/deployment.ts';
 import { findPackageRoot } from '../../lib/standalone/run.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { dhcpOptions } from '../dhcp/options.ts';
-import { compileNetworkRecord, createDhcpPart, standaloneOptions } from '../dhcp/standalone.ts';
+import { compileNetworkRecord, createDhcpPart, standaloneDhcpOptions } from '../dhcp/standalone.ts';
 import { compileFabricRecord, createFabric, fabricRecords, instanceHost } from '../fabric/agent.ts';
 import { l3Options } from '../l3/options.ts';
 import { compileRouterRecord, createL3Part } from '../l3/standalone.ts';
@@ -75,5 +75,5 @@ export async function wantedRecords(controller: Controller): Promise<Map<string,
 /** Options `viaduct up` would use for this topology. */
 export const wantedOptions = (controller: Controller, directory: string): DeploymentFacts['options'] => ({
   l3: l3Options(),
-  dhcp: standaloneOptions(directory, controller.topology.dhcp),
+  dhcp: standaloneDhcpOptions(controller.topology.dhcp, directory),
 });
