@@ -27,6 +27,7 @@ iputils-ping|test|ping
 iputils-arping|test|arping
 procps|test|ps, sysctl
 rabbitmq-server|neutron|the message broker that agents and neutron-server meet at
+openvswitch-switch|neutron|ovsdb-server and ovs-vswitchd, of which the tests start their own
 '
 
 groups=${*:-runtime}
