@@ -41,7 +41,11 @@ export async function planTopology(file: string, root: string): Promise<Plan> {
   const before = existsSync(directory) ? openDeployment(directory).recorded : [];
   const context = { directory, host, options: wantedOptions(controller, directory) };
   const wanted = [...(await wantedRecords(controller))].map(([owner, record]): Recorded => {
-    return { owner, record, groups: compileRecord(record, context) };
+    try {
+      return { owner, record, groups: compileRecord(record, context) };
+    } catch (error) {
+      return { owner, record, groups: [], damage: `it can't be built: ${(error as Error).message}` };
+    }
   });
   return { deployment: name, owners: await planOwners(before, wanted) };
 }
