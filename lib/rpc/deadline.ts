@@ -1,5 +1,4 @@
 /** Waits that end at a signal. */
-import { setTimeout as delay } from 'node:timers/promises';
 
 /** What `promise` gives, unless the signal comes first: then it throws the signal's reason. */
 export function before<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
@@ -12,6 +11,14 @@ export function before<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> 
 }
 
 /** Waits, less long if the signal comes; never throws. */
-export async function pause(seconds: number, signal: AbortSignal): Promise<void> {
-  await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
+export function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, signal.aborted ? 0 : seconds * 1000);
+    signal.addEventListener('abort', end, { once: true });
+  });
 }

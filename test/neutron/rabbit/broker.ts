@@ -10,9 +10,6 @@ import { execa } from 'execa';
 const BIN = '/usr/lib/rabbitmq/bin';
 const LOOPBACK = '-kernel inet_dist_use_interface {127,0,0,1}';
 
-/** Whether RabbitMQ is installed (deploy/install-dependencies.sh neutron). */
-export const rabbitInstalled = (): boolean => existsSync(join(BIN, 'rabbitmq-server'));
-
 export interface BrokerSettings {
   /** keep the port of a broker before, so that clients find the new one */
   readonly port?: number;
@@ -31,9 +28,17 @@ export class TestBroker {
   readonly tlsPort: number;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #epmd: ChildProcess;
+  /** A test that is ended half way leaves no broker behind. */
+  readonly #end = (): void => {
+    if (this.#server) this.#signal(this.#server, 'SIGKILL');
+    this.#epmd.kill('SIGKILL');
+  };
   #server: ChildProcess | null = null;
 
   static async start(settings: BrokerSettings = {}): Promise<TestBroker> {
+    if (!existsSync(join(BIN, 'rabbitmq-server'))) {
+      throw new Error('RabbitMQ is not installed: run deploy/install-dependencies.sh neutron');
+    }
     const [port, distribution, epmd, tls] = await freePorts(4);
     const broker = new TestBroker(settings, settings.port ?? port!, distribution!, epmd!, tls!);
     await broker.up();
@@ -87,6 +92,7 @@ export class TestBroker {
 
   /** Starts the node (again, with what it had on disk) and waits until it takes connections. */
   async up(): Promise<void> {
+    process.once('exit', this.#end);
     const log = openSync(join(this.directory, 'output'), 'a');
     // A process group of its own: signals reach the shell around the node too.
     const child = spawn(join(BIN, 'rabbitmq-server'), [], {
@@ -109,6 +115,7 @@ export class TestBroker {
   async kill(): Promise<void> {
     const child = this.#server;
     this.#server = null;
+    process.removeListener('exit', this.#end);
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     this.#signal(child, 'SIGKILL');
