@@ -4,6 +4,7 @@
  * well, failed or was interrupted. Device indexes start anew, so they are the same in every measurement.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -12,6 +13,14 @@ export type Command = readonly [variant: string, ...args: string[]];
 
 /** What a variant measured: one JSON line on its standard output. */
 export type Measured = Readonly<Record<string, number>>;
+
+/** What the installed agent runs with: the words after `node` in its first line. */
+function agentOptions(): string[] {
+  const [first = ''] = fs
+    .readFileSync(new URL('../../agents/l3/main.js', import.meta.url), 'utf8')
+    .split('\n');
+  return /\bnode (.+)$/.exec(first)?.[1]?.split(' ') ?? [];
+}
 
 const VARIANTS = fileURLToPath(new URL('./variants.js', import.meta.url));
 /** The kernel frees devices and namespaces in the background after the last process: let it, before the next. */
@@ -37,11 +46,8 @@ export function endSandboxes(): void {
  * Run the commands one after the other, each in a new process, in one new sandbox; the answer has what each
  * measured. @throws Error if one fails
  */
-export async function sandbox(
-  commands: readonly Command[],
-  nodeOptions: readonly string[] = [],
-): Promise<Measured[]> {
-  const node = [process.execPath, '--expose-gc', ...nodeOptions, VARIANTS].map(quoted).join(' ');
+export async function sandbox(commands: readonly Command[]): Promise<Measured[]> {
+  const node = [process.execPath, '--expose-gc', ...agentOptions(), VARIANTS].map(quoted).join(' ');
   const all: readonly Command[] = [...commands, ['clean']];
   const script = [PREPARE, ...all.map((words) => `${node} ${words.map(quoted).join(' ')}`)].join(' && ');
   const child = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script], {
