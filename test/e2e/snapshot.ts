@@ -8,11 +8,11 @@ const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 /** Names, addresses, routes, rules, kernel parameters and rulesets of one namespace. */
 export async function namespaceSnapshot(ns: string): Promise<string> {
   const script = [
-    // The kernel's own link-local addresses come late (duplicate address detection).
-    "ip -o address | sed -E 's/^[0-9]+: //; s/ valid_lft.*//; s/(tentative|dynamic|noprefixroute) //g' | tr -d '\\\\' | sort",
+    // Without what the kernel makes itself, and late at that (duplicate address detection).
+    "ip -o address | sed -E 's/^[0-9]+: //; s/ valid_lft.*//; s/(tentative|dynamic|noprefixroute) //g' | grep -v ' fe80:' | tr -d '\\\\' | sort",
     "ip -o link | sed -E 's/^[0-9]+: //; s/@[^:]*:/:/; s/link-netns(id)? [^ ]+//; s/qlen [0-9]+//' | tr -d '\\\\' | sort",
-    'ip route show table all | sort',
-    "ip -6 route show table all | grep -v -e '^fe80' -e '^ff00' -e '^local fe80' -e '^anycast' | sort",
+    "ip -4 route show table all | grep -v 'table local' | sort",
+    "ip -6 route show table all | grep -v -e 'table local' -e '^fe80' -e 'ff00::/8' | sort",
     'ip rule',
     'sysctl net.ipv4.ip_forward net.ipv4.conf.all.arp_ignore net.ipv4.conf.all.arp_announce',
     // Rules of the same content may stand in another order of elements.

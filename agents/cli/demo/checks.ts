@@ -15,32 +15,23 @@ interface Seen {
 interface Claim {
   readonly name: string;
   readonly look: () => Promise<Seen>;
-  /** how long it may take to become true; 0: it must be so at once */
-  readonly patienceMs: number;
+  /** it must be so at once: waiting could only make a wrong thing right */
+  readonly atOnce: boolean;
 }
 
-/** A lease is asked for every few seconds at most; the rest only waits for ARP. */
-const LEASE_MS = 40_000;
-const PATIENCE_MS = 10_000;
+/** All checks together wait this long for what is still to come: leases, ARP. */
+const PATIENCE_MS = 40_000;
 
-const claim = (name: string, look: () => Promise<Seen>, patienceMs = PATIENCE_MS): Claim => ({
-  name,
-  look,
-  patienceMs,
-});
+const claim = (name: string, look: () => Promise<Seen>): Claim => ({ name, look, atOnce: false });
 
 const leaseOf = (actor: Actor): Claim =>
-  claim(
-    `${actor.name}: lease`,
-    async () => {
-      const found = await addresses(actor.namespace);
-      return {
-        passed: found.includes(`${actor.ip}/24`),
-        seen: found.length > 0 ? `${found.join(', ')} by DHCP` : 'no address',
-      };
-    },
-    LEASE_MS,
-  );
+  claim(`${actor.name}: lease`, async () => {
+    const found = await addresses(actor.namespace);
+    return {
+      passed: found.includes(`${actor.ip}/24`),
+      seen: found.length > 0 ? `${found.join(', ')} by DHCP` : 'no address',
+    };
+  });
 
 const gatewayOf = (actor: Actor): Claim =>
   claim(`${actor.name}: ping of its gateway`, async () => {
@@ -59,15 +50,14 @@ const reaches = (name: string, actor: Actor, address: string, who: string, peer:
     };
   });
 
-const isolated = (name: string, actor: Actor, foreign: Actor): Claim =>
-  claim(
-    name,
-    async () => {
-      const replies = await ping(actor.namespace, foreign.ip);
-      return { passed: replies === 0, seen: `${replies} of 3 replies from ${foreign.ip} of ${foreign.name}` };
-    },
-    0,
-  );
+const isolated = (name: string, actor: Actor, foreign: Actor): Claim => ({
+  name,
+  atOnce: true,
+  async look() {
+    const replies = await ping(actor.namespace, foreign.ip);
+    return { passed: replies === 0, seen: `${replies} of 3 replies from ${foreign.ip} of ${foreign.name}` };
+  },
+});
 
 const metadataOf = (actor: Actor): Claim =>
   claim(`${actor.name}: metadata`, async () => {
@@ -103,10 +93,9 @@ function claimsOf(scene: Scene): Claim[] {
   ];
 }
 
-async function settle({ name, look, patienceMs }: Claim): Promise<Check> {
-  const deadline = Date.now() + patienceMs;
+async function settle({ name, look, atOnce }: Claim, deadline: number): Promise<Check> {
   let result = await look();
-  while (!result.passed && Date.now() < deadline) {
+  while (!result.passed && !atOnce && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     result = await look();
   }
@@ -119,8 +108,9 @@ export async function check(scene: Scene, watch: (check: Check) => void): Promis
   try {
     for (const { name, namespace } of scene.actors) stops.push(await answerAs(namespace, name));
     const checks: Check[] = [];
+    const deadline = Date.now() + PATIENCE_MS;
     for (const one of claimsOf(scene)) {
-      const done = await settle(one).catch(
+      const done = await settle(one, deadline).catch(
         (error: unknown): Check => ({
           name: one.name,
           passed: false,
