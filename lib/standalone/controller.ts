@@ -74,7 +74,6 @@ export class Controller
   readonly file: string;
   readonly #options: ControllerOptions;
   readonly #statuses = new Map<string, FloatingIpStatus>();
-  readonly #dhcpViews = new WeakMap<NetworkPayload, NetworkPayload>();
   #state: State | undefined;
   #text: string | undefined;
   #watcher: FSWatcher | undefined;
@@ -170,16 +169,12 @@ export class Controller
     return this.#current.payloads.networks.filter(({ admin_state_up }) => admin_state_up);
   }
 
-  /** As the server does it: only the DHCP-enabled subnets. */
+  /**
+   * The same as in the listing. (A server leaves the DHCP-disabled subnets out here and not there, so that routes
+   * to them come and go with the way a network was asked for; nothing depends on that.)
+   */
   async getNetworkInfo(id: string): Promise<NetworkPayload | null> {
-    const network = this.#current.payloads.networks.find((one) => one.id === id);
-    if (!network) return null;
-    const known = this.#dhcpViews.get(network);
-    if (known) return known;
-    const enabled = network.subnets.filter(({ enable_dhcp }) => enable_dhcp);
-    const view = { ...network, subnets: enabled };
-    this.#dhcpViews.set(network, view);
-    return view;
+    return this.#current.payloads.networks.find((one) => one.id === id) ?? null;
   }
 
   async dhcpReadyOnPorts(): Promise<void> {}
