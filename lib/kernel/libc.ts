@@ -65,6 +65,7 @@ const raw = {
   epollCreate: native('int epoll_create1(int flags)'),
   epollCtl: native('int epoll_ctl(int epfd, int op, int fd, void *event)'),
   eventfd: native('int eventfd(uint initial, int flags)'),
+  pthreadSigmask: native('int pthread_sigmask(int how, const void *set, void *former)'),
   syscall: native('long syscall(long number, long a, long b)'),
 };
 
@@ -130,6 +131,24 @@ export const epollWaitAsync = (epfd: number, events: Buffer, capacity: number): 
       else resolve(count);
     });
   });
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+/** glibc's sigset_t. All but what a faulty instruction raises: ILL, TRAP, ABRT, BUS, FPE and SEGV. */
+const EVERY_SIGNAL = Buffer.alloc(128, 0xff);
+EVERY_SIGNAL[0] = 0b0000_0111;
+EVERY_SIGNAL[1] = 0b1111_1011;
+
+/** Run `fn` with signals held back from this thread: they come when it is done (or to another thread). */
+export function withoutSignals<T>(fn: () => T): T {
+  const former = Buffer.alloc(128);
+  raw.pthreadSigmask(SIG_BLOCK, EVERY_SIGNAL, former);
+  try {
+    return fn();
+  } finally {
+    raw.pthreadSigmask(SIG_SETMASK, former, null);
+  }
+}
 
 const SYS_PIDFD_OPEN = 434;
 /** pidfd_open(2): a descriptor that becomes readable when the process ends. */

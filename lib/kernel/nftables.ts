@@ -4,6 +4,7 @@
  */
 import koffi from 'koffi';
 import { counters } from './counters.ts';
+import { withoutSignals } from './libc.ts';
 import { inNamespace } from './netns.ts';
 
 const library = koffi.load('libnftables.so.1');
@@ -29,7 +30,8 @@ function runIn(ns: string, text: string): string {
     try {
       bufferOutput(context);
       bufferError(context);
-      if (run(context, text) !== 0) throw new NftablesError(errors(context) as string);
+      // A signal makes it report failure though the kernel may have carried out the transaction.
+      if (withoutSignals(() => run(context, text)) !== 0) throw new NftablesError(errors(context) as string);
       return output(context) as string;
     } finally {
       contextFree(context);
@@ -37,22 +39,10 @@ function runIn(ns: string, text: string): string {
   });
 }
 
-/** The kernel gives up validating a ruleset when a signal comes (a child ended, a timer): try again. */
-const INTERRUPTED = 'Interrupted system call';
-const ATTEMPTS = 5;
-
 /** Load commands as one transaction: all of it or nothing. @throws NftablesError */
 export function loadRuleset(ns: string, text: string): void {
   counters.writes += 1;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      runIn(ns, text);
-      return;
-    } catch (error) {
-      const interrupted = error instanceof NftablesError && error.message.includes(INTERRUPTED);
-      if (!interrupted || attempt === ATTEMPTS) throw error;
-    }
-  }
+  runIn(ns, text);
 }
 
 /** What `nft <command>` prints inside the namespace, for people. */
