@@ -206,11 +206,16 @@ export class BrokerConnection {
 function describe(error: unknown, broker: Broker, virtualHost: string): string {
   const all = error instanceof AggregateError ? error.errors : [error];
   const text = all.map((one) => (one instanceof Error ? one.message || one.name : String(one))).join(', ');
-  if (/ACCESS_REFUSED|403/.test(text)) {
+  if (/ACCESS_REFUSED|\b403 \(/.test(text)) {
     return `it refuses user '${broker.username}' (403): check user, password and virtual host '${virtualHost}' in transport_url`;
   }
-  if (/NOT_ALLOWED|530/.test(text))
-    return `virtual host '${virtualHost}' is not there or not for user '${broker.username}' (530)`;
+  // What the broker says when it refuses the virtual host, the client library keeps to itself.
+  if (/NOT_ALLOWED|\b530 \(|Expected ConnectionOpenOk/.test(text)) {
+    return (
+      `it refuses virtual host '${virtualHost}' to user '${broker.username}': not there, not permitted, or its ` +
+      "connection limit is reached; the broker's log says which"
+    );
+  }
   return text.slice(0, 300);
 }
 
