@@ -16,7 +16,7 @@ const COMPILED = join(ROOT, 'node_modules/.cache/viaduct-crash-child');
 const CHILD = join(COMPILED, 'test/kernel/crash-child.js');
 
 /** Every how many steps a process is killed: a child costs a third of a second. */
-const STRIDE = 4;
+const STRIDE = 6;
 
 /** Steps it takes from one state to the other, by doing it. */
 async function stepsBetween(from: string, to: string): Promise<number> {
@@ -33,7 +33,7 @@ async function stepsBetween(from: string, to: string): Promise<number> {
   return steps;
 }
 
-describe('a process killed with SIGKILL', () => {
+describe('a process killed with SIGKILL', { timeout: 120_000 }, () => {
   let directory: string;
   const fresh = new Map<string, string[]>();
 

