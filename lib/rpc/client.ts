@@ -8,12 +8,12 @@ import { type Request, replyOf } from './envelope.ts';
 import { MessagingTimeout, ReplyLost } from './failures.ts';
 import { hexId, requestId } from './identifiers.ts';
 import { listen } from './incoming.ts';
-import { toEveryone, toTopic } from './message.ts';
+import { type Outgoing, toEveryone, toTopic } from './message.ts';
 import type { RpcOptions } from './options.ts';
 import type { Publisher } from './publisher.ts';
 import { GrowingTimeouts } from './timeouts.ts';
 import { type Consumer, replyConsumer } from './topology.ts';
-import { Waiters } from './waiters.ts';
+import { type Waiter, Waiters } from './waiters.ts';
 
 export interface CastRequest {
   readonly topic: string;
@@ -88,7 +88,7 @@ export class RpcClient {
       await before(waiter.signal, this.#replyChannel().ready());
       const inner = this.#request(request, { replyTo: { msgId, queue: this.#consumer.queue.name }, monitor });
       const message = toTopic(this.#settings.options, request, inner, seconds);
-      await this.#publisher(request).publish(message, waiter.signal);
+      await this.#deliver(this.#publisher(request), message, waiter);
       waiter.sent = true;
       return await waiter.answer;
     } catch (error) {
@@ -100,6 +100,19 @@ export class RpcClient {
     } finally {
       signal?.removeEventListener('abort', abort);
     }
+  }
+
+  /** Until somebody's queue takes it: the server may be starting, or declaring its queues after an outage. */
+  async #deliver(publisher: Publisher, message: Outgoing, waiter: Waiter): Promise<void> {
+    const end = Date.now() + (message.expiration ?? 0);
+    let outcome = await publisher.publish(message, waiter.signal);
+    while (outcome === 'returned') {
+      waiter.hint = `nobody listens on ${message.routingKey}: is neutron-server running?`;
+      await pause(UNROUTABLE_RETRY, waiter.signal);
+      const expiration = Math.max(end - Date.now(), 1);
+      outcome = await publisher.publish({ ...message, expiration }, waiter.signal);
+    }
+    waiter.hint = null;
   }
 
   /** Resolves when the broker has it; waits for the broker as long as that takes. */
@@ -159,6 +172,9 @@ export class RpcClient {
     });
   }
 }
+
+/** seconds */
+const UNROUTABLE_RETRY = 0.5;
 
 const NO_ANSWER = { replyTo: null, monitor: null };
 

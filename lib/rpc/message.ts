@@ -22,7 +22,8 @@ export const PROPERTIES = {
 } as const;
 
 /**
- * A call or cast, to whoever listens on the topic or to one server.
+ * A call or cast, to whoever listens on the topic or to one server. Unlike oslo's, a call comes back when nobody
+ * listens (no receiver can see that): after a restart of the broker agents are there before the server is.
  * @param seconds timeout of a call: nobody must work for a caller who has gone
  */
 export function toTopic(
@@ -34,7 +35,7 @@ export function toTopic(
   return {
     exchange: controlExchange(options),
     routingKey: routingKey(target.topic, target.server),
-    mandatory: false,
+    mandatory: seconds !== null,
     expiration: seconds === null ? null : Math.trunc(seconds * 1000),
     inner: requestFields(request),
   };

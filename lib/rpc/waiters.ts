@@ -9,6 +9,8 @@ export interface Waiter {
   readonly signal: AbortSignal;
   /** the broker has the request */
   sent: boolean;
+  /** why no answer may come, for the message of a time-out */
+  hint: string | null;
   fail(error: Error): void;
 }
 
@@ -58,7 +60,9 @@ export class Waiters {
       reject(error);
     };
     const late = (time: number, what: string) => (): void =>
-      fail(new MessagingTimeout(`${method}: ${what} within ${time} s`));
+      fail(
+        new MessagingTimeout(`${method}: ${what} within ${time} s${entry.hint ? ` (${entry.hint})` : ''}`),
+      );
     const timers = [setTimeout(late(seconds, 'no answer'), seconds * 1000)];
     const watch = (): void => {
       if (monitor === null) return;
@@ -67,7 +71,16 @@ export class Waiters {
     };
     watch();
     const entry: Entry = {
-      ...{ answer, signal: controller.signal, sent: false, method, result: null, fail, alive: watch },
+      ...{
+        answer,
+        signal: controller.signal,
+        sent: false,
+        hint: null,
+        method,
+        result: null,
+        fail,
+        alive: watch,
+      },
       resolve: (value) => {
         this.#close(msgId, timers);
         resolve(value);

@@ -89,12 +89,18 @@ test('the context of an agent is that of the recorded ones but for ids, times an
   expect(String(context.timestamp)).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$/);
 });
 
+test('a call comes back when nobody listens; a cast does not, as oslo has it', () => {
+  const request = requestOf({ method: 'm' });
+  expect(toTopic(options, { topic: 't' }, request, 60).mandatory).toBe(true);
+  expect(toTopic(options, { topic: 't' }, request, null).mandatory).toBe(false);
+  expect(toEveryone(options, 't', request).mandatory).toBe(false);
+});
+
 test('a call expires in the broker when its caller stops to wait', () => {
   const request = requestOf({ method: 'm', _msg_id: 'a', _reply_q: 'q' });
   expect(toTopic(options, { topic: 't', server: 'h' }, request, 1.5)).toMatchObject({
     routingKey: 't.h',
     expiration: 1500,
-    mandatory: false,
   });
 });
 
