@@ -7,15 +7,14 @@
  *   dhcp/, instances/ files of the daemons
  *   run/<role>.json   who runs now, and how far it is
  */
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import net from 'node:net';
 import { dirname, join } from 'node:path';
-import { readProcess } from '../kernel/process.ts';
+import { readJson, writeAtomically } from '../process/files.ts';
+
+export { writeAtomically } from '../process/files.ts';
+export { type Role, RoleTaken, type RunStatus, runStatus, statusPath, takeRole } from '../process/roles.ts';
 
 export const DEFAULT_ROOT = '/var/lib/viaduct';
-
-export type Role = 'fabric' | 'l3' | 'dhcp' | 'metadata';
 
 /** deployment.json */
 export interface DeploymentFacts {
@@ -26,33 +25,6 @@ export interface DeploymentFacts {
   /** options that shape what is built, by agent; never secrets */
   readonly options: Readonly<Record<string, unknown>>;
 }
-
-/** run/<role>.json */
-export interface RunStatus {
-  readonly pid: number;
-  readonly startTime: string;
-  readonly role: Role;
-  /** the data plane is what the topology says */
-  readonly converged: boolean;
-  /** what keeps it from being so, by router, network or instance */
-  readonly problems: Readonly<Record<string, string>>;
-  /** ISO 8601 */
-  readonly at: string;
-}
-
-export function writeAtomically(path: string, content: string, mode = 0o640): void {
-  fs.mkdirSync(join(path, '..'), { recursive: true, mode: 0o755 });
-  fs.writeFileSync(`${path}.new`, content, { mode });
-  fs.renameSync(`${path}.new`, path);
-}
-
-const readJson = <T>(path: string): T | undefined => {
-  try {
-    return JSON.parse(fs.readFileSync(path, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
-};
 
 export const readFacts = (directory: string): DeploymentFacts | undefined =>
   readJson<DeploymentFacts>(join(directory, 'deployment.json'));
@@ -84,41 +56,4 @@ export function deployments(root: string): string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-}
-
-export const statusPath = (directory: string, role: Role): string => join(directory, 'run', `${role}.json`);
-
-/** Who runs a role now; undefined if nobody does (a file left by a killed process doesn't count). */
-export function runStatus(directory: string, role: Role): RunStatus | undefined {
-  const status = readJson<RunStatus>(statusPath(directory, role));
-  return status && readProcess(status.pid)?.startTime === status.startTime ? status : undefined;
-}
-
-/** Someone else runs this role of this deployment. */
-export class RoleTaken extends Error {
-  constructor(directory: string, role: Role) {
-    const holder = runStatus(directory, role);
-    const who = holder ? `process ${holder.pid}` : 'another process';
-    super(`the ${role} part of this deployment is already run by ${who}: stop that first`);
-    this.name = 'RoleTaken';
-  }
-}
-
-/** A socket's name has at most 107 bytes, a directory's may have more: hence the hash. */
-const roleAddress = (directory: string, role: Role): string =>
-  `\0viaduct/${createHash('sha1').update(directory).digest('hex')}/${role}`;
-
-/**
- * Take a role: an abstract socket, which the kernel frees with the process however that ends.
- * @throws RoleTaken
- */
-export function takeRole(directory: string, role: Role): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer((socket) => socket.destroy());
-    server.unref();
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? new RoleTaken(directory, role) : error),
-    );
-    server.listen(roleAddress(directory, role), () => resolve(() => server.close()));
-  });
 }
