@@ -66,6 +66,7 @@ const raw = {
   epollCtl: native('int epoll_ctl(int epfd, int op, int fd, void *event)'),
   eventfd: native('int eventfd(uint initial, int flags)'),
   pthreadSigmask: native('int pthread_sigmask(int how, const void *set, void *former)'),
+  ioctl: native('int ioctl(int fd, ulong request, void *argument)'),
   syscall: native('long syscall(long number, long a, long b)'),
 };
 
@@ -117,10 +118,31 @@ export const recvmsg = (fd: number, message: Buffer, flags: number): number => {
   const length = raw.recvmsg(fd, message, flags);
   return length < 0 ? -koffi.errno() : length;
 };
+export const ioctl = (fd: number, request: number, argument: Buffer, what: string): void =>
+  void checked(what, raw.ioctl(fd, request, argument));
 export const epollCreate = (): number => checked('epoll_create1', raw.epollCreate(0o2000000));
 export const epollCtl = (epfd: number, op: number, fd: number, event: Buffer): void =>
   void checked('epoll_ctl', raw.epollCtl(epfd, op, fd, event));
 export const eventfd = (): number => checked('eventfd', raw.eventfd(0, 0o2004000));
+const O_WRONLY = 1;
+
+/** Do one thing with a file for a moment; -errno if it can't be opened or that thing fails. */
+function withFile(path: string, flags: number, fn: (fd: number) => number): number {
+  const fd = raw.open(path, flags | O_CLOEXEC, 0);
+  if (fd < 0) return -koffi.errno();
+  const result = fn(fd);
+  const outcome = result < 0 ? -koffi.errno() : result;
+  raw.close(fd);
+  return outcome;
+}
+
+/** Read the beginning of a file, as much as fits: number of bytes, or -errno. For /proc, where it is half the cost. */
+export const readFile = (path: string, into: Buffer): number =>
+  withFile(path, O_RDONLY, (fd) => raw.read(fd, into, into.length));
+/** Write to an existing file in one go: number of bytes, or -errno. */
+export const writeFile = (path: string, data: Buffer): number =>
+  withFile(path, O_WRONLY, (fd) => raw.write(fd, data, data.length));
+
 export const write = (fd: number, data: Buffer): number => checked('write', raw.write(fd, data, data.length));
 
 /** Wait for epoll events on a thread of the pool; resolves to their number. */

@@ -32,6 +32,7 @@ const HOOK = { number: 1, priority: 2 };
 const RULE = { table: 1, chain: 2, handle: 3, userdata: 7 };
 const RULE_WANTED: ReadonlySet<number> = new Set([RULE.table, RULE.chain, RULE.userdata]);
 const SET = { table: 1, name: 2, flags: 3, keyLength: 5, dataLength: 7 };
+const SET_WANTED: ReadonlySet<number> = new Set(Object.values(SET));
 const ELEMENTS = { table: 1, set: 2, list: 3 };
 const ELEMENT = { key: 1, data: 2 };
 const DATA_VALUE = 1;
@@ -153,33 +154,32 @@ function readElements(socket: NetlinkSocket, family: NftFamily, table: string, s
   return elements;
 }
 
+const tableExists = (socket: NetlinkSocket, family: NftFamily, table: string): boolean =>
+  collect(socket, request(GETTABLE, family), 'read nft tables', ({ payload }) =>
+    textOf(attributes(payload, 4).get(TABLE_NAME)),
+  ).includes(table);
+
 /** The table as the kernel has it; undefined if there is none. `socket` is a NETLINK_NETFILTER one. */
 export function readNftTable(
   socket: NetlinkSocket,
   family: NftFamily,
   table: string,
 ): NftTableState | undefined {
-  const tables = collect(socket, request(GETTABLE, family), 'read nft tables', ({ payload }) =>
-    textOf(attributes(payload, 4).get(TABLE_NAME)),
-  );
-  if (!tables.includes(table)) return undefined;
-  const sets = collect(
-    socket,
-    request(GETSET, family, (w) => w.text(SET.table, table)),
-    'read nft sets',
-    (m) => {
-      const values = attributes(m.payload, 4);
-      if (textOf(values.get(SET.table)) !== table) return undefined;
-      if ((values.get(SET.flags)?.readUInt32BE(0) ?? 0) & NFT_SET_ANONYMOUS) return undefined;
-      return {
-        name: textOf(values.get(SET.name)) ?? '',
-        keyLength: values.get(SET.keyLength)?.readUInt32BE(0) ?? 0,
-        dataLength: values.get(SET.dataLength)?.readUInt32BE(0) ?? 0,
-      };
-    },
-  );
+  // Not asked for by table: that would be an error where there is none, and a namespace has one or two.
+  const sets = collect(socket, request(GETSET, family), 'read nft sets', (m) => {
+    const values = attributes(m.payload, 4, m.payload.length, SET_WANTED);
+    if (textOf(values.get(SET.table)) !== table) return undefined;
+    if ((values.get(SET.flags)?.readUInt32BE(0) ?? 0) & NFT_SET_ANONYMOUS) return undefined;
+    return {
+      name: textOf(values.get(SET.name)) ?? '',
+      keyLength: values.get(SET.keyLength)?.readUInt32BE(0) ?? 0,
+      dataLength: values.get(SET.dataLength)?.readUInt32BE(0) ?? 0,
+    };
+  });
+  const chains = readChains(socket, family, table);
+  if (sets.length + chains.length === 0 && !tableExists(socket, family, table)) return undefined;
   return {
-    chains: readChains(socket, family, table),
+    chains,
     sets,
     elements: new Map(sets.map(({ name }) => [name, readElements(socket, family, table, name)])),
   };

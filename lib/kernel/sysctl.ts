@@ -1,7 +1,6 @@
 /** Kernel parameters below /proc/sys of a namespace. `/proc/sys/net` is resolved at open. */
-import fs from 'node:fs';
 import { counters } from './counters.ts';
-import { KernelError } from './libc.ts';
+import { ENOENT, KernelError, readFile, writeFile } from './libc.ts';
 
 const path = (name: string): string => {
   if (!/^net\/[A-Za-z0-9_./-]+$/.test(name) || name.includes('..'))
@@ -9,27 +8,21 @@ const path = (name: string): string => {
   return `/proc/sys/${name}`;
 };
 
+const VALUE = Buffer.alloc(4096);
+
 /** Current value, trimmed; undefined if this kernel (or namespace, or device) does not have it. Call inside. */
 export function readSysctl(name: string): string | undefined {
-  try {
-    return fs.readFileSync(path(name), 'utf8').trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const length = readFile(path(name), VALUE);
+  if (length === -ENOENT) return undefined;
+  if (length < 0) throw new KernelError(`read ${name}`, -length);
+  return VALUE.toString('latin1', 0, length).trim();
 }
 
-/** Set a value. Call inside the namespace. @throws KernelError */
-export function writeSysctl(name: string, value: string): void {
+/** Set a value; false if there is no such parameter. Call inside the namespace. @throws KernelError */
+export function writeSysctl(name: string, value: string): boolean {
+  const length = writeFile(path(name), Buffer.from(value, 'latin1'));
+  if (length === -ENOENT) return false;
   counters.writes += 1;
-  try {
-    const fd = fs.openSync(path(name), 'w');
-    try {
-      fs.writeSync(fd, value);
-    } finally {
-      fs.closeSync(fd);
-    }
-  } catch (error) {
-    throw new KernelError(`set ${name} = ${value}`, Math.abs((error as NodeJS.ErrnoException).errno ?? 0));
-  }
+  if (length < 0) throw new KernelError(`set ${name} = ${value}`, -length);
+  return true;
 }

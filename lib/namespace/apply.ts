@@ -8,7 +8,8 @@ import { dirname } from 'node:path';
 import { addAddress, deleteAddress } from '../kernel/address.ts';
 import { flushConntrack } from '../kernel/conntrack.ts';
 import { counters } from '../kernel/counters.ts';
-import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH } from '../kernel/libc.ts';
+import { stopChecksumOffload } from '../kernel/ethtool.ts';
+import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH, KernelError } from '../kernel/libc.ts';
 import { readLinkIndex } from '../kernel/link.ts';
 import { deleteNeighbour, replaceNeighbour } from '../kernel/neighbour.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts';
@@ -16,11 +17,11 @@ import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '..
 import { loadRuleset } from '../kernel/nftables.ts';
 import { deleteRoute, replaceRoute } from '../kernel/route.ts';
 import { RuleList } from '../kernel/rule-list.ts';
-import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
+import { writeSysctl } from '../kernel/sysctl.ts';
 import { isTaken, lacksIpv6, linkRequests, takePlace } from './link-requests.ts';
 import { deleteTableText, elementsText, tableText } from './nft-text.ts';
 import { type Step, stageOf } from './plan.ts';
-import type { NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
+import type { LinkRow, NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
 
 export interface Outcome {
   readonly step: Step;
@@ -187,7 +188,8 @@ function applySysctls(run: Run, ns: string, steps: readonly Step[]): void {
       run.each(step, () => {
         const { row } = step;
         if (row.kind !== 'sysctl' || step.action === 'remove') return;
-        if (!row.optional || readSysctl(row.name) !== undefined) writeSysctl(row.name, row.value);
+        const known = writeSysctl(row.name, row.value);
+        if (!known && !row.optional) throw new KernelError(`set ${row.name} = ${row.value}`, ENOENT);
       });
   });
 }
@@ -296,9 +298,13 @@ function applyNetlink(run: Run, ns: string, steps: readonly Step[]): void {
     const refusal = (isTaken(step, given) ? takePlace(run, step) : given).find(
       (answer) => answer !== undefined && !harmless(step, answer),
     );
-    run.report(step, refusal && words(refusal));
+    if (refusal || !computesChecksums(step)) run.report(step, refusal && words(refusal));
+    else run.each(step, () => inNamespace(ns, () => stopChecksumOffload((step.row as LinkRow).name)));
   }
 }
+
+const computesChecksums = ({ action, row }: Step): boolean =>
+  action !== 'remove' && row.kind === 'link' && row.checksumOffload === false;
 
 const harmless = (step: Step, refusal: Refusal): boolean =>
   step.action === 'remove'
@@ -394,13 +400,13 @@ const flushAddress = (row: Row): string | undefined => {
 };
 
 /**
- * Apply all steps but daemons, synchronously. Steps on what could not be made are reported as failed and not
+ * Apply all steps but daemons and switch ports, synchronously. Steps on what could not be made are reported as failed and not
  * tried; every other failure stops nothing.
  */
 export function apply(steps: readonly Step[]): readonly Outcome[] {
   const run = new Run();
   try {
-    for (const batch of batches(steps.filter((step) => step.row.kind !== 'daemon')))
+    for (const batch of batches(steps.filter(({ row }) => row.kind !== 'daemon' && row.kind !== 'ovs-port')))
       runStage(run, batch[0]!.row.ns, batch[0]!.row.kind, batch);
     flushMoved(run);
   } finally {
