@@ -272,8 +272,8 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
 }
 
 /** What is known of a network of which only the directory is left: enough to remove it. */
-const leftovers = (id: string, { dhcp_confs }: DhcpOptions) => {
-  const ns = dhcpNamespace(id);
+const leftovers = (id: string, { dhcp_confs, namespace_suffix }: DhcpOptions) => {
+  const ns = dhcpNamespace(id, namespace_suffix);
   const directory = networkDirectory(dhcp_confs, id);
   const argv = ['dnsmasq', directory];
   return [[netns(ns), daemon({ ns, service: 'dnsmasq', id, argv, pidFile: `${directory}/pid` })]];

@@ -2,6 +2,7 @@ import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import { type Backoff, createQueue, PRIORITY } from '../../lib/namespace/queue.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { routerNamespace } from './compile/namespace.ts';
 import { portsWithoutMtu } from './compile/ports.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
 import { brokenBy, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
@@ -185,6 +186,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
 
   async function build(router: Router, groups: RowGroup[], payload: unknown): Promise<void> {
     const { id } = router;
+    const ns = routerNamespace(id, options.namespace_suffix);
     warnOfMtus(router);
     present.add(id);
     reconciler.setDesired(id, groups, { kind: 'router', payload });
@@ -192,7 +194,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
       await report(id, router, () => true);
       throw error;
     });
-    await report(id, router, brokenBy(new Set(failures.map(({ key }) => key)), router));
+    await report(id, router, brokenBy(new Set(failures.map(({ key }) => key)), router, ns));
     const serious = failures.length > 0 ? seriousFailures(id, groups, failures) : [];
     if (serious.length > 0) throw new RouterFailure(`router ${id}: ${shortList(serious)}`);
     solved(id);

@@ -2,7 +2,6 @@ import type { Router } from '../../lib/model/router.ts';
 import type { FloatingIpStatus } from '../../lib/model/source.ts';
 import { type AssociatedFloatingIp, associatedFloatingIps } from './compile/floating-ips.ts';
 import { gatewayDevice } from './compile/gateway.ts';
-import { routerNamespace } from './compile/namespace.ts';
 import { DNAT_MAP, SNAT_MAP, TABLE } from './compile/ruleset.ts';
 
 /** What the agent last said of a floating IP. */
@@ -56,9 +55,9 @@ export function statusReport(
 export function brokenBy(
   failedKeys: ReadonlySet<string>,
   router: Router,
+  ns: string,
 ): (associated: AssociatedFloatingIp) => boolean {
   if (failedKeys.size === 0 || !router.gw_port) return () => false;
-  const ns = routerNamespace(router.id);
   const device = gatewayDevice(router.gw_port);
   const table = `inet ${TABLE}`;
   const essential = [`${ns}|netns`, `${ns}|nft-table|${table}`, `${ns}|link|${device}`];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { cidrContains, isIp } from '../../lib/model/ip.ts';
+import { WIRINGS } from '../../lib/wiring/wiring.ts';
 
 const LINK_LOCAL = 'fe80::/10';
 
@@ -30,6 +31,10 @@ const schema = z.object({
     .default(''),
   /** also take routers without a gateway */
   handle_internal_only_routers: z.boolean().default(true),
+  /** end of the names of namespaces */
+  namespace_suffix: z.string().default(''),
+  /** what interface_driver comes to; not an option of Neutron's */
+  wiring: z.enum(WIRINGS).default('own-bridge'),
 });
 
 /** Options of the L3 agent that shape its rows; Neutron's names (`neutron/conf/agent/l3/config.py`). */

@@ -54,6 +54,8 @@ const schema = z.object({
   enable_isolated_metadata: flag.default(false),
   force_metadata: flag.default(false),
   enable_metadata_network: flag.default(false),
+  /** end of the names of namespaces */
+  namespace_suffix: z.string().default(''),
 
   /** [metadata_haproxy] */
   timeout_client: seconds.default(32),

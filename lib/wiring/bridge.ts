@@ -44,14 +44,18 @@ export const tapName = (portId: string): string => deviceName('tap', portId);
 /**
  * Rows that connect a port to its network's bridge: the bridge, the root end of a veth pair in it, and
  * the agent's end in its namespace. Everyone who plugs into a network wants the same bridge row; it goes with
- * the last of them. The agent's end creates the pair and carries the port's MAC.
+ * the last of them. The agent's end creates the pair and carries the port's MAC. Without `bridge` somebody else
+ * makes it and puts the root end into it.
  */
-export function plugBridge({ ns, device, port, mtu }: Plug): RowGroup {
+export function plugBridge(
+  { ns, device, port, mtu }: Plug,
+  { bridge: own }: { readonly bridge: boolean } = { bridge: true },
+): RowGroup {
   const bridge = bridgeName(port.network_id);
   const tap = tapName(port.id);
   return [
-    link({ ns: HOST, name: bridge, type: 'bridge', addrGenMode: 'none' }),
-    link({ ns: HOST, name: tap, type: 'veth', mtu, master: bridge, addrGenMode: 'none' }),
+    ...(own ? [link({ ns: HOST, name: bridge, type: 'bridge', addrGenMode: 'none' })] : []),
+    link({ ns: HOST, name: tap, type: 'veth', mtu, ...(own ? { master: bridge } : {}), addrGenMode: 'none' }),
     link({
       ns,
       name: device,

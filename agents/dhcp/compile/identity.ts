@@ -17,7 +17,7 @@ function dnsUuid(name: string): string {
 export const dhcpDeviceId = (host: string, networkId: string): string =>
   `dhcp${dnsUuid(host.split('.')[0]!)}-${networkId}`;
 
-export const dhcpNamespace = (networkId: string): string => `qdhcp-${networkId}`;
+export const dhcpNamespace = (networkId: string, suffix = ''): string => `qdhcp-${networkId}${suffix}`;
 
 /** The DHCP port of this host, if the controller made one. */
 export function ownPort(network: Network, host: string): Port | undefined {

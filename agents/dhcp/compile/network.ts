@@ -1,7 +1,8 @@
 /** Pure: what a network's DHCP service is, as rows. */
 import type { Network } from '../../../lib/model/network.ts';
 import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
-import { deviceName, plugBridge } from '../../../lib/wiring/bridge.ts';
+import { deviceName } from '../../../lib/wiring/bridge.ts';
+import { plugPort } from '../../../lib/wiring/wiring.ts';
 import type { DhcpOptions } from '../options.ts';
 import { addressRows, namespaceRows, routeRows } from './device.ts';
 import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
@@ -79,7 +80,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const port = ownPort(network, host.name);
   if (!port) throw new MissingPort(network.id, dhcpDeviceId(host.name, network.id));
 
-  const ns = dhcpNamespace(network.id);
+  const ns = dhcpNamespace(network.id, options.namespace_suffix);
   const device = deviceName('ns-', port.id);
   const directory = networkDirectory(options.dhcp_confs, network.id);
   const watch = input.watch ?? host.inotify;
@@ -106,7 +107,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   return {
     groups: [
       group('namespace', namespaceRows(ns)),
-      group('plug', plugBridge({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU })),
+      group('plug', plugPort({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU }, options.wiring)),
       group('addresses', addressRows(on)),
       group('routes', routeRows(on)),
       written('interface', device),

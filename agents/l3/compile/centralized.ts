@@ -10,11 +10,11 @@ import { ruleset } from './ruleset.ts';
 
 /** A router that is whole on this host: everything in one `qrouter-` namespace. */
 export function centralizedRouter(router: Router, options: L3Options): RowGroup[] {
-  const ns = routerNamespace(router.id);
+  const ns = routerNamespace(router.id, options.namespace_suffix);
   const port = router.gw_port;
   return [
     namespace(ns),
-    ...internalPorts(router, ns),
+    ...internalPorts(router, ns, options),
     ...(port ? [gateway(port, ns, options)] : []),
     ruleset(router, ns, options),
     ...(port ? floatingIps(router, ns, gatewayDevice(port)) : []),

@@ -1,7 +1,8 @@
 import { ipFamily } from '../../../lib/model/ip.ts';
 import type { RouterPort } from '../../../lib/model/port.ts';
 import { type RowGroup, sysctl } from '../../../lib/namespace/rows.ts';
-import { deviceName, plugBridge } from '../../../lib/wiring/bridge.ts';
+import { deviceName } from '../../../lib/wiring/bridge.ts';
+import { plugPort } from '../../../lib/wiring/wiring.ts';
 import type { L3Options } from '../options.ts';
 import { byObject } from './memo.ts';
 import { portAddresses, portMtu } from './ports.ts';
@@ -30,7 +31,7 @@ const gatewayPort = byObject(
     // a forwarding interface only accepts with the value 2.
     const acceptRa = defaultGateway(port, 6, options) === undefined ? '2' : '0';
     return [
-      ...plugBridge({ ns, device, port, mtu: portMtu(port) }),
+      ...plugPort({ ns, device, port, mtu: portMtu(port) }, options.wiring),
       sysctl({ ns, name: `net/ipv6/conf/${device}/accept_ra`, value: acceptRa, optional: true }),
       sysctl({ ns, name: `net/ipv6/conf/${device}/forwarding`, value: '1', optional: true }),
       ...portAddresses(port, { ns, dev: device, flushConntrack: true }),
@@ -40,4 +41,4 @@ const gatewayPort = byObject(
 
 /** The external gateway: its device, IPv6 behaviour and addresses (`router_info.py`, contract §7 and §17). */
 export const gateway = (port: RouterPort, ns: string, options: L3Options): RowGroup =>
-  gatewayPort(port, { ns, options }, `${ns}|${options.ipv6_gateway}`);
+  gatewayPort(port, { ns, options }, `${ns}|${options.ipv6_gateway}|${options.wiring}`);

@@ -2,7 +2,7 @@ import { link, netns, type RowGroup, sysctl } from '../../../lib/namespace/rows.
 import { byValue } from './memo.ts';
 
 /** `qrouter-<id>`; Neutron and its tools know routers by this name. */
-export const routerNamespace = (routerId: string): string => `qrouter-${routerId}`;
+export const routerNamespace = (routerId: string, suffix = ''): string => `qrouter-${routerId}${suffix}`;
 
 /**
  * The namespace of a router: loopback, and how the kernel forwards and answers ARP in it

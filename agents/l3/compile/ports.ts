@@ -2,7 +2,9 @@ import { parseIp } from '../../../lib/model/ip.ts';
 import type { RouterPort } from '../../../lib/model/port.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import { type AddressRow, address, type RowGroup } from '../../../lib/namespace/rows.ts';
-import { deviceName, plugBridge } from '../../../lib/wiring/bridge.ts';
+import { deviceName } from '../../../lib/wiring/bridge.ts';
+import { plugPort, type Wiring } from '../../../lib/wiring/wiring.ts';
+import type { L3Options } from '../options.ts';
 import { byObject } from './memo.ts';
 
 /** The kernel's own default; used for a port whose payload has no MTU. */
@@ -24,14 +26,21 @@ export const portAddresses = (
     return address({ ...where, ip, prefix, family, broadcast: family === 4, announce: true });
   });
 
-const internalPort = byObject((port: RouterPort, ns: string): RowGroup => {
+interface Place {
+  readonly ns: string;
+  readonly wiring: Wiring;
+}
+
+const internalPort = byObject((port: RouterPort, { ns, wiring }: Place): RowGroup => {
   const device = deviceName('qr-', port.id);
   return [
-    ...plugBridge({ ns, device, port, mtu: portMtu(port) }),
+    ...plugPort({ ns, device, port, mtu: portMtu(port) }, wiring),
     ...portAddresses(port, { ns, dev: device }),
   ];
 });
 
 /** One group per internal port that is administratively up; a port that is not has no device at all. */
-export const internalPorts = (router: Router, ns: string): RowGroup[] =>
-  router._interfaces.filter((port) => port.admin_state_up).map((port) => internalPort(port, ns, ns));
+export const internalPorts = (router: Router, ns: string, { wiring }: L3Options): RowGroup[] =>
+  router._interfaces
+    .filter((port) => port.admin_state_up)
+    .map((port) => internalPort(port, { ns, wiring }, `${ns}|${wiring}`));

@@ -24,6 +24,8 @@ export interface ListenerOptions {
   readonly enable_isolated_metadata: boolean;
   readonly force_metadata: boolean;
   readonly enable_metadata_network: boolean;
+  /** end of the names of namespaces */
+  readonly namespace_suffix?: string;
   /** the host has IPv6: routers listen on `::`, which takes IPv4 too */
   readonly ipv6: boolean;
   /** prefix of the DHCP port's device: 'ns-' for a veth pair (default), 'tap' else */
@@ -47,7 +49,7 @@ export function routerListeners(router: Router, options: ListenerOptions): reado
   if (!options.enable_metadata_proxy || router.admin_state_up === false) return [];
   return [
     listener({
-      ns: `qrouter-${router.id}`,
+      ns: `qrouter-${router.id}${options.namespace_suffix ?? ''}`,
       address: options.ipv6 ? '::' : '0.0.0.0',
       port: options.metadata_port,
       identity: { router: router.id },
@@ -58,7 +60,7 @@ export function routerListeners(router: Router, options: ListenerOptions): reado
 /** The listeners in a network's DHCP namespace, if the DHCP port is to serve metadata there. */
 export function networkListeners(network: Network, options: ListenerOptions): readonly DesiredListener[] {
   if (network.admin_state_up === false || !servedByDhcp(network, options)) return [];
-  const ns = `qdhcp-${network.id}`;
+  const ns = `qdhcp-${network.id}${options.namespace_suffix ?? ''}`;
   const identity = networkIdentity(network, options);
   const listeners = [listener({ ns, address: METADATA_IPV4, port: HTTP_PORT, identity })];
   const own = network.ports.filter((port) => isOwnDhcpPort(port, network, options));

@@ -6,6 +6,8 @@ describe('options of the L3 agent', () => {
     expect(l3Options()).toEqual({
       agent_mode: 'legacy',
       metadata_port: 9697,
+      namespace_suffix: '',
+      wiring: 'own-bridge',
       enable_metadata_proxy: true,
       metadata_access_mark: 1,
       external_ingress_mark: 2,
