@@ -24,6 +24,7 @@ const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
 const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_NUM_RX_QUEUES = 32;
+const IFLA_CARRIER = 33;
 const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -44,6 +45,8 @@ export interface Link {
   readonly mac?: string;
   readonly mtu: number;
   readonly up: boolean;
+  /** it has a carrier, administratively up or not: a tap has one as long as a process holds it */
+  readonly carrier: boolean;
   /** index of the bridge it belongs to */
   readonly master?: number;
   /** index of the other end of a veth pair (in its own namespace), and that namespace's id if another */
@@ -116,9 +119,19 @@ export interface LinkChange {
 }
 
 /** Change an existing device, found by name. */
-export function changeLink(name: string, change: LinkChange): Buffer {
+export const changeLink = (name: string, change: LinkChange): Buffer => changed(name, change);
+
+/**
+ * Move a device into another namespace, by a descriptor of that. The kernel does the change after the move: where it
+ * was, a bridge may bound its MTU.
+ */
+export const moveLink = (name: string, namespaceFd: number, change: LinkChange): Buffer =>
+  changed(name, change, namespaceFd);
+
+function changed(name: string, change: LinkChange, namespaceFd?: number): Buffer {
   const mask = change.up === undefined ? 0 : IFF_UP;
   const writer = new MessageWriter(RTM_NEWLINK, 0).fixed(ifinfomsg(0, change.up ? IFF_UP : 0, mask));
+  if (namespaceFd !== undefined) writer.u32(IFLA_NET_NS_FD, namespaceFd);
   common(writer, { name, mac: change.mac, mtu: change.mtu });
   if (change.master !== undefined) writer.u32(IFLA_MASTER, change.master);
   if (change.addrGenMode !== undefined) {
@@ -145,6 +158,7 @@ const WANTED: ReadonlySet<number> = new Set([
   IFLA_MASTER,
   IFLA_LINKINFO,
   IFLA_AF_SPEC,
+  IFLA_CARRIER,
   IFLA_LINK_NETNSID,
 ]);
 const MODE: ReadonlySet<number> = new Set([IFLA_INET6_ADDR_GEN_MODE]);
@@ -166,6 +180,7 @@ export function decodeLink(payload: Buffer): Link {
     mac: mac && macText(mac),
     mtu: found.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
     up: (flags & IFF_UP) !== 0,
+    carrier: found.get(IFLA_CARRIER)?.[0] !== 0,
     master: found.get(IFLA_MASTER)?.readUInt32LE(0),
     peerIndex: found.get(IFLA_LINK)?.readUInt32LE(0),
     peerNamespaceId: found.get(IFLA_LINK_NETNSID)?.readInt32LE(0),

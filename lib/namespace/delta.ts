@@ -10,7 +10,7 @@ import type { ActualRow } from './actual.ts';
 import { difference } from './difference.ts';
 import { isRecognised, isStale } from './ownership.ts';
 import { type Change, goesWithNamespace } from './plan.ts';
-import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup } from './rows.ts';
+import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup, RowKind } from './rows.ts';
 
 interface Wanted {
   row: Row;
@@ -156,6 +156,21 @@ export class Delta {
     const found = new Set<NamespaceName>();
     for (const key of this.dirty.get(owner)?.keys() ?? []) found.add(key.slice(0, key.indexOf('|')));
     return [...found];
+  }
+
+  /** Is any of an owner's open questions about a row of this kind? */
+  asksFor(owner: string, kind: RowKind): boolean {
+    for (const key of this.dirty.get(owner)?.keys() ?? []) if (key.split('|')[1] === kind) return true;
+    return false;
+  }
+
+  /** Rows of a namespace the owner wants, or has just wanted, and that nobody has seen there. */
+  unseenBy(owner: string, ns: NamespaceName): Row[] {
+    const seen = this.actual.get(ns);
+    return [...(this.dirty.get(owner) ?? [])].flatMap(([key, former]) => {
+      const row = this.wanted.get(key)?.row ?? former;
+      return row?.ns === ns && !seen?.has(key) ? [row] : [];
+    });
   }
 
   /** Rows whose objects can only be looked up one by one: wanted now, or until a moment ago. */

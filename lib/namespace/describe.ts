@@ -10,6 +10,8 @@ export function describeRow(row: Row): string {
       return `namespace ${row.ns}`;
     case 'link':
       return words(describeSubject(row), row.type, ...linkWords(row));
+    case 'ovs-port':
+      return words(describeSubject(row), row.type, `bridge ${row.bridge}`, `iface-id ${row.ifaceId}`);
     case 'address':
       return words(describeSubject(row), ...addressWords(row));
     case 'route':
@@ -38,6 +40,8 @@ export function describeSubject(row: Row): string {
       return `namespace ${row.ns}`;
     case 'link':
       return `link ${row.name}`;
+    case 'ovs-port':
+      return `switch port ${row.name}`;
     case 'address':
       return `address ${row.ip}/${row.prefix} dev ${row.dev}`;
     case 'route':

@@ -13,6 +13,7 @@ import type {
   NftElementRow,
   NftSet,
   NftTableRow,
+  OvsPortRow,
   RouteRow,
   Row,
   RuleRow,
@@ -25,6 +26,15 @@ const unequal = (what: string, is: unknown, wanted: unknown): string | undefined
 const firstOf = (...found: (string | undefined)[]): string | undefined =>
   found.find((difference) => difference !== undefined);
 
+/** A port found without our marks was put there by another; one in an unknown bridge may stay. */
+const portDifference = (is: OvsPortRow, wanted: OvsPortRow): string | undefined =>
+  firstOf(
+    unequal('bridge', is.bridge, wanted.bridge),
+    unequal('type', is.type, wanted.type),
+    unequal('iface-id', is.ifaceId, wanted.ifaceId),
+    unequal('attached-mac', is.mac, wanted.mac),
+  );
+
 function linkDifference(is: LinkRow, wanted: LinkRow): string | undefined {
   if (wanted.type === 'loopback') return unequal('state', is.up ? 'up' : 'down', wanted.up ? 'up' : 'down');
   return firstOf(
@@ -36,6 +46,9 @@ function linkDifference(is: LinkRow, wanted: LinkRow): string | undefined {
     // A device without IPv6 (the kernel has none, or its MTU is too small) makes no addresses either.
     wanted.addrGenMode === 'none' && is.addrGenMode === 'eui64'
       ? 'addrgenmode is eui64, wanted none'
+      : undefined,
+    wanted.checksumOffload === false && is.checksumOffload !== false
+      ? 'checksums are offloaded, wanted computed'
       : undefined,
   );
 }
@@ -113,6 +126,8 @@ export function difference(is: ActualRow | NftTableRow, wanted: Row): string | u
       return undefined;
     case 'link':
       return linkDifference(is as LinkRow, wanted);
+    case 'ovs-port':
+      return portDifference(is as OvsPortRow, wanted);
     case 'address':
       return addressDifference(is as AddressRow, wanted);
     case 'route':

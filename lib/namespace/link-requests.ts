@@ -1,10 +1,10 @@
 /** What to ask of the kernel for a network device, and what to do if another one stands in its place. */
 import fs from 'node:fs';
 import { EEXIST } from '../kernel/libc.ts';
-import { changeLink, createLink, deleteLink, readLink } from '../kernel/link.ts';
+import { changeLink, createLink, deleteLink, moveLink, readLink, readLinkIndex } from '../kernel/link.ts';
 import type { NetlinkSocket, Refusal } from '../kernel/netlink.ts';
 import type { Step } from './plan.ts';
-import type { LinkRow } from './rows.ts';
+import { HOST, type LinkRow } from './rows.ts';
 
 /** The run of apply a request is made for. */
 interface Run {
@@ -38,6 +38,24 @@ function bridgeHasPorts(row: LinkRow): boolean {
 
 const makes = (row: LinkRow): boolean => row.peer !== undefined || row.type === 'bridge';
 
+/**
+ * Take the switch's device of that name out of the host's namespace. What stands in its place, an abandoned one
+ * most likely, makes room only then. @throws Error if the switch has made none
+ */
+function fetchDevice(run: Run, row: LinkRow, replaces: boolean): Buffer[] {
+  const host = run.socket(HOST);
+  const { name, mac, mtu, up } = row;
+  if (readLinkIndex(host, name) === undefined)
+    throw new Error(`Open vSwitch has made no device ${name}: is ovs-vswitchd running, and its port there?`);
+  if (replaces) run.socket(row.ns).transact([deleteLink(name)]);
+  const [refusal] = host.transact([moveLink(name, run.descriptor(row.ns), { mac, mtu, up })]);
+  if (refusal)
+    throw new Error(
+      `device ${name} can't be moved into ${row.ns}: ${refusal.words ?? `errno ${refusal.errno}`}`,
+    );
+  return [];
+}
+
 function creation(run: Run, row: LinkRow): Buffer[] {
   const { peer, name, type, mac, mtu, up } = row;
   if (type === 'bridge') {
@@ -67,8 +85,9 @@ export function linkRequests(run: Run, step: Step): Buffer[] {
     if (row.type === 'bridge' && bridgeHasPorts(row)) return [];
     return row.type === 'loopback' ? [] : [deleteLink(row.name)];
   }
-  if (step.action === 'change' && step.was?.kind === 'link' && rebuilds(step.was, row))
-    return [deleteLink(row.name), ...creation(run, row)];
+  const rebuilt = step.action === 'change' && step.was?.kind === 'link' && rebuilds(step.was, row);
+  if (row.type === 'internal' && (rebuilt || step.action === 'create')) return fetchDevice(run, row, rebuilt);
+  if (rebuilt) return [deleteLink(row.name), ...creation(run, row)];
   if (step.action === 'create' && makes(row)) return creation(run, row);
   return change(run, row, step.action === 'change' && lacksIpv6(step));
 }

@@ -7,6 +7,7 @@
  * | --- | --- |
  * | netns | never by name alone: only those an agent has a record of (records.ts) |
  * | link | in a managed namespace: Neutron's device prefixes. In the host: never by name alone |
+ * | ovs-port | never by name alone; that of a stale device goes with it |
  * | address | on one of our devices, permanent, not the kernel's own link-local |
  * | route | in a managed namespace: protocol `static`, as Neutron's agents write it |
  * | rule | in a managed namespace: priorities above the kernel's three |
@@ -35,7 +36,7 @@ export function isStale(row: ActualRow | NftTableRow): boolean {
   if (!isManaged(row.ns)) return false;
   switch (row.kind) {
     case 'link':
-      return isOurDevice(row.name) && row.type === 'veth';
+      return isOurDevice(row.name) && ['veth', 'internal', 'abandoned'].includes(row.type);
     case 'address':
       return isOurDevice(row.dev) && row.scope !== 'link' && row.keeper === undefined;
     case 'route':

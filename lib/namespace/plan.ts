@@ -3,7 +3,7 @@
  * traffic breaks in between. Pure; `viaduct plan`, `viaduct diff` and the agents use the same.
  */
 import type { ActualRow } from './actual.ts';
-import type { NftTableRow, Row } from './rows.ts';
+import { HOST, type NftTableRow, type Row } from './rows.ts';
 
 /** One key that is not as it should be. */
 export interface Change {
@@ -28,7 +28,8 @@ export type Step =
 /**
  * Order of creation. Translation stands before addresses: an address must not answer before its packets
  * are translated (feature C8). Host ends of veth pairs (`peer` undefined) come after the ends that
- * create the pair.
+ * create the pair. A port of a switch comes before the device the switch makes for it, and after the one it
+ * is to take.
  */
 const STAGES = [
   'netns',
@@ -36,8 +37,11 @@ const STAGES = [
   'nft-table',
   'nft-element',
   'bridge',
+  'internal port',
   'link',
+  'link sysctl',
   'link end',
+  'port',
   'device sysctl',
   'address',
   'neighbour',
@@ -54,12 +58,16 @@ export type Stage = (typeof STAGES)[number];
 export function stageOf(row: Row | ActualRow): Stage {
   switch (row.kind) {
     case 'sysctl':
+      // Before the device is up: it makes itself an address at once.
+      if (row.ns === HOST && row.name.endsWith('/disable_ipv6')) return 'link sysctl';
       return /\/(all|default|lo)\/|^net\/(ipv4|netfilter)\/[^/]+$/.test(row.name)
         ? 'host sysctl'
         : 'device sysctl';
     case 'link':
       if (row.type === 'bridge' || row.type === 'loopback') return 'bridge';
-      return row.peer ? 'link' : 'link end';
+      return row.peer || row.type === 'internal' ? 'link' : 'link end';
+    case 'ovs-port':
+      return row.type === 'internal' ? 'internal port' : 'port';
     case 'route':
       return row.nexthops.some((hop) => hop.via) ? 'route' : 'link route';
     default:

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { readAddresses } from '../kernel/address.ts';
+import { offloadsChecksums } from '../kernel/ethtool.ts';
 import { type Link, readLink, readLinks } from '../kernel/link.ts';
 import { readNeighbours } from '../kernel/neighbour.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../kernel/netlink.ts';
@@ -20,11 +21,19 @@ type Into = Map<string, ActualRow>;
 
 const put = (into: Into, row: ActualRow): void => void into.set(row.key, row);
 
+/** How the kernel calls the devices Open vSwitch makes: in user space (taps) and with its kernel module. */
+const SWITCH_DEVICES = new Set(['tun', 'openvswitch']);
+
+function typeOf(link: Link): rows.LinkRow['type'] {
+  if (SWITCH_DEVICES.has(link.type)) return link.carrier ? 'internal' : 'abandoned';
+  return link.type as rows.LinkRow['type'];
+}
+
 function linkRow(ns: string, link: Link, names: ReadonlyMap<number, string>): rows.LinkRow {
   return rows.link({
     ns,
     name: link.name,
-    type: link.type as rows.LinkRow['type'],
+    type: typeOf(link),
     mac: link.mac,
     mtu: link.mtu,
     up: link.up,
@@ -135,10 +144,17 @@ function ofMissingDevice({ ns, name }: rows.SysctlRow, read: Into): boolean {
   return device !== undefined && !['all', 'default'].includes(device) && !read.has(`${ns}|link|${device}`);
 }
 
+/** Asked of those devices only that must not offload. */
+function readOffload({ name, key }: rows.LinkRow, into: Into): void {
+  const found = into.get(key);
+  if (found?.kind === 'link' && !offloadsChecksums(name)) put(into, { ...found, checksumOffload: false });
+}
+
 function readWanted(wanted: Iterable<rows.Row>, into: Into): void {
   for (const row of wanted) {
     if (row.kind === 'file') readFile(row, into);
     else if (row.kind === 'daemon') readDaemon(row, into);
+    else if (row.kind === 'link' && row.checksumOffload === false) readOffload(row, into);
     else if (row.kind === 'sysctl') {
       const value = readSysctl(row.name);
       if (value !== undefined) put(into, { ...row, value });
@@ -149,7 +165,7 @@ function readWanted(wanted: Iterable<rows.Row>, into: Into): void {
 
 /**
  * Everything of the namespace that we might own, by key; empty if it does not exist. `wanted` are rows whose
- * objects can't be listed (sysctls, files, daemons): they are looked up one by one. In the host's
+ * objects can't be listed (sysctls, files, daemons, offloads): they are looked up one by one. In the host's
  * namespace only devices are read: nothing else there is ever ours.
  */
 export function readNamespace(ns: rows.NamespaceName, wanted: readonly rows.Row[]): Map<string, ActualRow> {
@@ -169,6 +185,16 @@ export function readNamespace(ns: rows.NamespaceName, wanted: readonly rows.Row[
     readWanted(wanted, into);
   });
   return into;
+}
+
+/** Of these rows of the host's namespace, those that are looked up one by one. */
+export function readUnlisted(wanted: readonly rows.Row[]): ActualRow[] {
+  const into: Into = new Map();
+  readWanted(
+    wanted.filter(({ kind }) => kind === 'sysctl' || kind === 'file' || kind === 'daemon'),
+    into,
+  );
+  return [...into.values()];
 }
 
 function readNetwork(ns: rows.NamespaceName, into: Into): void {

@@ -5,12 +5,14 @@
 import { reloadDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
 import { Monitor } from '../kernel/monitor.ts';
 import { namespaceInode } from '../kernel/netns.ts';
+import type { ActualRow } from './actual.ts';
 import { Announcer } from './announcer.ts';
 import { apply, type Outcome } from './apply.ts';
 import { Delta } from './delta.ts';
 import { type Change, plan, type Step } from './plan.ts';
+import { addPorts, applyPorts, type PortSwitch, portKey, portSteps, withoutOrphans } from './port-switch.ts';
 import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
-import { readHostLink, readNamespace } from './read.ts';
+import { readHostLink, readNamespace, readUnlisted } from './read.ts';
 import type { Records } from './records.ts';
 import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
 
@@ -37,6 +39,8 @@ export interface Report {
 export interface ReconcilerSettings {
   /** where owners are remembered; none in tests that don't restart */
   readonly records?: Records;
+  /** where rows of kind ovs-port live; closed with the reconciler */
+  readonly portSwitch?: PortSwitch;
   /** listen to the kernel and repair what others change */
   readonly heal?: boolean;
   readonly onReport?: (report: Report) => void;
@@ -73,6 +77,7 @@ export class Reconciler {
 
   constructor(settings: ReconcilerSettings = {}) {
     this.settings = settings;
+    settings.portSwitch?.follow((name) => this.portChanged(name));
     if (settings.heal)
       this.monitor = new Monitor({
         changed: (ns) => this.suspect(ns),
@@ -144,6 +149,7 @@ export class Reconciler {
     await this.settled();
     this.flushRecords();
     for (const { stop } of this.watchedDaemons.values()) stop();
+    this.settings.portSwitch?.close();
     this.announcer.close();
     this.monitor?.close();
   }
@@ -152,15 +158,32 @@ export class Reconciler {
 
   private read(owner: string): void {
     for (const ns of this.delta.namespacesOf(owner)) {
-      if (this.delta.isRead(ns)) continue;
-      const wanted = [...this.delta.desiredIn(ns), ...this.delta.formerIn(owner, ns)];
-      this.delta.setActual(ns, readNamespace(ns, wanted));
+      if (!this.delta.isRead(ns)) this.delta.setActual(ns, this.readRows(ns, this.delta.formerIn(owner, ns)));
+      else if (ns === HOST) this.readMore(owner);
     }
   }
+
+  private readRows(ns: NamespaceName, former: readonly Row[] = []): Map<string, ActualRow> {
+    const wanted = [...this.delta.desiredIn(ns), ...former];
+    const rows = readNamespace(ns, wanted);
+    const { portSwitch } = this.settings;
+    if (ns === HOST && portSwitch) addPorts(rows, portSwitch, wanted, this.isWanted);
+    return rows;
+  }
+
+  /** The host's namespace was read for others: what this owner wants of it, and can't be listed, is looked up. */
+  private readMore(owner: string): void {
+    for (const row of readUnlisted(this.delta.unseenBy(owner, HOST)))
+      this.delta.setActualRow(HOST, row.key, row);
+  }
+
+  private readonly isWanted = (key: string): boolean => this.delta.desired(key) !== undefined;
 
   private async run(owner: string, cause: string): Promise<Reconciled> {
     const started = performance.now();
     const outcomes: Outcome[] = [];
+    if (this.settings.portSwitch && this.delta.asksFor(owner, 'ovs-port'))
+      await this.settings.portSwitch.ready();
     for (let pass = 0; pass < PASSES; pass++) {
       this.read(owner);
       const changes = this.delta.changes(owner);
@@ -169,7 +192,7 @@ export class Reconciler {
       const done = await this.pass(owner, changes);
       outcomes.push(...done);
       if (done.some((outcome) => outcome.error !== undefined)) break;
-      if (!this.lookAgain(done)) break;
+      if (!this.lookAgain(owner, done)) break;
     }
     this.conclude(owner);
     return this.summarise(owner, cause, outcomes, performance.now() - started);
@@ -180,7 +203,11 @@ export class Reconciler {
     const steps = plan(changes);
     const stopping = steps.filter((step) => step.row.kind === 'daemon' && step.action !== 'create');
     for (const step of stopping) await this.stop(step);
-    const outcomes = [...apply(steps)];
+    const { portSwitch } = this.settings;
+    const ports = portSteps(steps, portSwitch, this.isWanted);
+    const outcomes = [...(await applyPorts(ports.before, portSwitch))];
+    outcomes.push(...apply(withoutOrphans(steps, outcomes)));
+    outcomes.push(...(await applyPorts(ports.after, portSwitch)));
     const broken = new Set(outcomes.flatMap((o) => (o.error === undefined ? [] : [o.step.row.ns])));
     const byKey = new Map(changes.map((change) => [change.key, change]));
     for (const step of steps) if (step.row.kind === 'daemon') outcomes.push(await this.daemon(step, broken));
@@ -233,17 +260,20 @@ export class Reconciler {
   }
 
   /** Removing a device or address may have taken routes along: read such namespaces again. */
-  private lookAgain(outcomes: readonly Outcome[]): boolean {
+  private lookAgain(owner: string, outcomes: readonly Outcome[]): boolean {
     const disturbed = new Set<NamespaceName>();
     for (const { step } of outcomes) {
       const { row } = step;
+      // Another port has another device.
+      if (row.kind === 'ovs-port' && step.action === 'change')
+        for (const { ns } of this.delta.standingOf(owner)) disturbed.add(ns);
       const strong = row.kind === 'link' || row.kind === 'address';
       if (strong && step.action !== 'create' && row.ns !== HOST) disturbed.add(row.ns);
     }
     let again = false;
     for (const ns of disturbed) {
       if (!this.delta.isRead(ns)) continue;
-      this.delta.setActual(ns, readNamespace(ns, this.delta.desiredIn(ns)));
+      this.delta.setActual(ns, this.readRows(ns));
       again = true;
     }
     return again;
@@ -307,9 +337,30 @@ export class Reconciler {
   }
 
   private suspectHostLink(name: string): void {
+    for (const owner of this.delta.ownersOf(portKey(name))) this.suspectOwner(owner);
     if (this.delta.desired(`${HOST}|link|${name}`) === undefined) return;
     this.changedHostLinks.add(name);
     this.soon('drift', () => this.look());
+  }
+
+  /** A switch that was started again makes its devices anew, and those in the namespaces are no longer its own. */
+  private suspectOwner(owner: string): void {
+    for (const { ns } of this.delta.standingOf(owner)) this.suspect(ns);
+    if (this.timers.has(owner)) this.later(owner, SETTLE_MS, 'drift');
+  }
+
+  /** Ports were changed by another program, or the database was away and all may have been. */
+  private portChanged(name: string | undefined): void {
+    if (this.closed || !this.delta.isRead(HOST)) return;
+    const row = name === undefined ? undefined : this.delta.desired(portKey(name));
+    if (name === undefined) this.delta.setActual(HOST, this.readRows(HOST));
+    else if (row?.kind === 'ovs-port')
+      this.delta.setActualRow(HOST, row.key, this.settings.portSwitch?.port(row.name, row.bridge));
+    else return;
+    if (name === undefined)
+      for (const owner of this.delta.dirtyOwners())
+        if (this.timers.has(owner)) this.later(owner, SETTLE_MS, 'retry');
+    if (this.monitor) this.soon('drift', () => this.look());
   }
 
   /** A name under /run/netns came or went. Those this process made itself are known by their inode. */
@@ -338,7 +389,7 @@ export class Reconciler {
       const owners = new Set(this.delta.desiredIn(ns).flatMap((row) => this.delta.ownersOf(row.key)));
       if ([...owners].some((owner) => busy.has(owner))) continue;
       this.changedNamespaces.delete(ns);
-      if (owners.size > 0) this.delta.setActual(ns, readNamespace(ns, this.delta.desiredIn(ns)));
+      if (owners.size > 0) this.delta.setActual(ns, this.readRows(ns));
     }
     for (const name of this.changedHostLinks) {
       this.changedHostLinks.delete(name);

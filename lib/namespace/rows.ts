@@ -31,7 +31,11 @@ export interface NetnsRow extends RowBase {
 export interface LinkRow extends RowBase {
   readonly kind: 'link';
   readonly name: string;
-  readonly type: 'veth' | 'bridge' | 'loopback' | 'physical';
+  /**
+   * 'internal': the device of an Open vSwitch port, which the switch makes in the host's namespace; it is moved
+   * from there. 'abandoned' (only ever found, never wanted): such a device whose switch process has gone.
+   */
+  readonly type: 'veth' | 'bridge' | 'loopback' | 'physical' | 'internal' | 'abandoned';
   /** lower-case, colons */
   readonly mac?: string;
   readonly mtu?: number;
@@ -41,6 +45,24 @@ export interface LinkRow extends RowBase {
   readonly peer?: { readonly ns: NamespaceName; readonly name: string };
   /** 'none': the kernel makes no IPv6 link-local address (root end of a tap, HA standby) */
   readonly addrGenMode?: 'eui64' | 'none';
+  /** false: the kernel computes all checksums; a switch in user space would pass unfinished ones on */
+  readonly checksumOffload?: false;
+}
+
+/**
+ * A port of an Open vSwitch bridge, in the switch's database. Always in the host's namespace. How it is wired (its
+ * VLAN tag, its flows) is the L2 agent's.
+ */
+export interface OvsPortRow extends RowBase {
+  readonly kind: 'ovs-port';
+  readonly name: string;
+  /** integration bridge */
+  readonly bridge: string;
+  /** 'internal': the switch makes the device; 'system': it takes one that is there (a veth end) */
+  readonly type: 'internal' | 'system';
+  /** id of the Neutron port: by this the L2 agent knows it */
+  readonly ifaceId: string;
+  readonly mac: string;
 }
 
 export interface AddressRow extends RowBase {
@@ -192,6 +214,7 @@ export interface DaemonRow extends RowBase {
 export type Row =
   | NetnsRow
   | LinkRow
+  | OvsPortRow
   | AddressRow
   | RouteRow
   | RuleRow
@@ -215,6 +238,12 @@ export const link = (row: Input<LinkRow, 'up'>): LinkRow => ({
   kind: 'link',
   key: `${row.ns}|link|${row.name}`,
   up: true,
+  ...row,
+});
+
+export const ovsPort = (row: Input<OvsPortRow>): OvsPortRow => ({
+  kind: 'ovs-port',
+  key: `${row.ns}|ovs-port|${row.name}`,
   ...row,
 });
 

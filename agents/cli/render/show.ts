@@ -8,6 +8,7 @@ import { driftOf, healthOf, type OwnerState, type RowState, rowOf } from './stat
 /** Headings in the order one builds, and debugs, a namespace. */
 const HEADINGS: Readonly<Record<RowKind, string>> = {
   netns: 'namespace',
+  'ovs-port': 'switch ports',
   link: 'links',
   address: 'addresses',
   route: 'routes',
