@@ -62,11 +62,11 @@ const raw = {
   recvmsg: native('long recvmsg(int fd, void *message, int flags)'),
   write: native('long write(int fd, const void *data, ulong length)'),
   read: native('long read(int fd, void *data, ulong length)'),
+  ioctl: native('int ioctl(int fd, ulong request, void *argument)'),
   epollCreate: native('int epoll_create1(int flags)'),
   epollCtl: native('int epoll_ctl(int epfd, int op, int fd, void *event)'),
   eventfd: native('int eventfd(uint initial, int flags)'),
   pthreadSigmask: native('int pthread_sigmask(int how, const void *set, void *former)'),
-  ioctl: native('int ioctl(int fd, ulong request, void *argument)'),
   syscall: native('long syscall(long number, long a, long b)'),
 };
 

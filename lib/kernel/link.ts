@@ -205,16 +205,6 @@ export function readLinks(socket: NetlinkSocket): Link[] {
   return links;
 }
 
-/** Index of a device by name; undefined if there is none. */
-export function readLinkIndex(socket: NetlinkSocket, name: string): number | undefined {
-  const request = new MessageWriter(RTM_GETLINK, 0).fixed(ifinfomsg(0, 0, 0)).text(IFLA_IFNAME, name);
-  let index: number | undefined;
-  socket.ask(request.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS).finish(), ({ payload }) => {
-    index = payload.readInt32LE(4);
-  });
-  return index;
-}
-
 /** One device, by name or index; undefined if there is none. */
 export function readLink(
   socket: NetlinkSocket,

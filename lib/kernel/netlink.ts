@@ -26,6 +26,9 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_DUMP = 0x300;
+const SIOCGIFINDEX = 0x8933;
+const IFREQ_BYTES = 40;
+const IFNAMSIZ = 16;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 
@@ -273,6 +276,23 @@ export class NetlinkSocket {
 
   close(): void {
     libc.close(this.fd);
+  }
+
+  /**
+   * Index of a device by name; undefined if there is none. By ioctl, which any socket of the namespace answers
+   * without the lock and the sixty attributes of RTM_GETLINK. Source: netdevice(7).
+   */
+  deviceIndex(name: string): number | undefined {
+    const request = Buffer.alloc(IFREQ_BYTES);
+    if (name.length >= IFNAMSIZ) return undefined;
+    request.write(name, 'latin1');
+    try {
+      libc.ioctl(this.fd, SIOCGIFINDEX, request, `index of ${name}`);
+    } catch (error) {
+      if (error instanceof libc.KernelError && error.errno === libc.ENODEV) return undefined;
+      throw error;
+    }
+    return request.readInt32LE(IFNAMSIZ);
   }
 
   private receive(): Buffer {

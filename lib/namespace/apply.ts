@@ -10,7 +10,6 @@ import { flushConntrack } from '../kernel/conntrack.ts';
 import { counters } from '../kernel/counters.ts';
 import { stopChecksumOffload } from '../kernel/ethtool.ts';
 import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH, KernelError } from '../kernel/libc.ts';
-import { readLinkIndex } from '../kernel/link.ts';
 import { deleteNeighbour, replaceNeighbour } from '../kernel/neighbour.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts';
 import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '../kernel/netns.ts';
@@ -108,7 +107,7 @@ class Run {
     const key = `${ns}|${name}`;
     const known = this.indexes.get(key);
     if (known !== undefined) return known;
-    const index = readLinkIndex(this.socket(ns), name);
+    const index = this.socket(ns).deviceIndex(name);
     if (index === undefined) throw new Error(`device ${name} does not exist`);
     this.indexes.set(key, index);
     return index;

@@ -1,7 +1,7 @@
 /** What to ask of the kernel for a network device, and what to do if another one stands in its place. */
 import fs from 'node:fs';
 import { EEXIST } from '../kernel/libc.ts';
-import { changeLink, createLink, deleteLink, moveLink, readLink, readLinkIndex } from '../kernel/link.ts';
+import { changeLink, createLink, deleteLink, moveLink, readLink } from '../kernel/link.ts';
 import type { NetlinkSocket, Refusal } from '../kernel/netlink.ts';
 import type { Step } from './plan.ts';
 import { HOST, type LinkRow } from './rows.ts';
@@ -45,7 +45,7 @@ const makes = (row: LinkRow): boolean => row.peer !== undefined || row.type === 
 function fetchDevice(run: Run, row: LinkRow, replaces: boolean): Buffer[] {
   const host = run.socket(HOST);
   const { name, mac, mtu, up } = row;
-  if (readLinkIndex(host, name) === undefined)
+  if (host.deviceIndex(name) === undefined)
     throw new Error(`Open vSwitch has made no device ${name}: is ovs-vswitchd running, and its port there?`);
   if (replaces) run.socket(row.ns).transact([deleteLink(name)]);
   const [refusal] = host.transact([moveLink(name, run.descriptor(row.ns), { mac, mtu, up })]);

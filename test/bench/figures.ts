@@ -12,6 +12,10 @@ export interface RoutersFigures {
   readonly rss_mb: number;
   readonly shell_ms: number;
   readonly floor_ms: number;
+  /** processor time, user and kernel, of the same runs */
+  readonly cold_cpu_ms: number;
+  readonly restart_cpu_ms: number;
+  readonly floor_cpu_ms: number;
   readonly cold_writes: number;
   readonly cold_forks: number;
   readonly rss_per_router_mb: number;

@@ -28,6 +28,17 @@ function residentMegabytes(): number {
   return process.memoryUsage.rss() / MEGABYTE;
 }
 
+/** Milliseconds since then: of the clock, and of the processors (user and kernel), which neighbours disturb less. */
+function stopwatch(): () => { ms: number; cpu: number } {
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  return () => {
+    const ms = performance.now() - started;
+    const { user, system } = process.cpuUsage(cpu);
+    return { ms, cpu: (user + system) / 1000 };
+  };
+}
+
 function requireEmpty(): void {
   const found = listNamespaces();
   if (found.length > 0) throw new Error(`namespaces exist already: ${found.slice(0, 3).join(', ')}`);
@@ -50,29 +61,29 @@ async function cold(count: number, state: string, heal: boolean): Promise<Measur
   requireEmpty();
   const rss = residentMegabytes();
   let all: Payload[] | undefined = payloads(count);
-  const started = performance.now();
+  const elapsed = stopwatch();
   const reconciler = new Reconciler({ records: new Records(state), heal, announce: false });
   const steps = await build(reconciler, all);
-  const ms = performance.now() - started;
+  const time = elapsed();
   const { writes, forks } = counters;
   all = undefined;
   await pause(0);
   const rssAfter = residentMegabytes();
   await reconciler.close();
-  return { ms, steps, writes, forks, rss: rssAfter - rss, rss_total: rssAfter };
+  return { ...time, steps, writes, forks, rss: rssAfter - rss, rss_total: rssAfter };
 }
 
 async function restart(count: number, state: string, heal: boolean): Promise<Measured> {
   const all = payloads(count);
-  const started = performance.now();
+  const elapsed = stopwatch();
   const records = new Records(state);
   records.load();
   const reconciler = new Reconciler({ records, heal, announce: false });
   const steps = await build(reconciler, all);
-  const ms = performance.now() - started;
+  const time = elapsed();
   const { writes, forks } = counters;
   await reconciler.close();
-  return { ms, steps, writes, forks };
+  return { ...time, steps, writes, forks };
 }
 
 /** A fresh process finds nothing to do: what another variant made is the same. */
@@ -106,9 +117,9 @@ async function record(count: number, path: string): Promise<Measured> {
 function floor(path: string): Measured {
   requireEmpty();
   const operations = loadRecording(path);
-  const started = performance.now();
+  const elapsed = stopwatch();
   replay(operations);
-  return { ms: performance.now() - started };
+  return elapsed();
 }
 
 function shell(count: number, directory: string): Measured {
