@@ -31,11 +31,18 @@ export interface Life {
 }
 
 /**
+ * dnsmasq gives up root and must still read its files, however strict the shell is that this was started from.
+ * What is private is written with a mode that says so.
+ */
+const READABLE = 0o022;
+
+/**
  * Starts, stays, closes.
  * @returns problems by router, network or instance that were there at the end (empty: converged)
  */
 export async function live(agents: AgentProcess, life: Life): Promise<Record<string, string>> {
   const { log, started, ending, once } = life;
+  process.umask(READABLE);
   try {
     const starting = life.start();
     const settled = starting

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
+import { parseTopology } from '../../lib/standalone/topology.ts';
 
 /** The program as it is installed: compiled by deploy/bootstrap, which `npm test` calls first. */
 const MAIN = join(import.meta.dirname, '../../dist/agents/cli/main.js');
@@ -12,7 +13,7 @@ const topology = (more = ''): string => `
 name: vdt-cli
 networks:
   - {name: vdt-cli-ext, external: true, subnets: [{cidr: 203.0.113.0/24}]}
-  - {name: vdt-cli-net, subnets: [{cidr: 10.0.0.0/24, name: vdt-cli-sub, enable_dhcp: false}]}
+  - {name: vdt-cli-net, subnets: [{cidr: 10.0.0.0/24, name: vdt-cli-sub}]}
 routers:
   - {name: vdt-cli-r1, external_gateway_info: {network: vdt-cli-ext}, interfaces: [vdt-cli-sub]}
 instances:
@@ -21,17 +22,46 @@ ${more}
 floating_ips:
   - {floating_network: vdt-cli-ext, instance: vdt-cli-a, floating_ip_address: 203.0.113.50}
 `;
-const SECOND = '  - {name: vdt-cli-b, network: vdt-cli-net, configure: static}';
+const SECOND = '  - {name: vdt-cli-b, network: vdt-cli-net}';
 
 let folder: string;
 let file: string;
 let root: string;
-let before: { links: string[]; namespaces: string[] };
+
+/** Every device and namespace this file may make; whatever else is on the host is somebody else's. */
+const ours = ((): ReadonlySet<string> => {
+  const { networks, ports, routers, instances } = parseTopology(topology(SECOND), {
+    file: 'net.yaml',
+    host: hostname(),
+  });
+  return new Set([
+    ...networks.flatMap(({ id }) => [`brq${id.slice(0, 11)}`, `qdhcp-${id}`]),
+    ...ports.map(({ id }) => `tap${id.slice(0, 11)}`),
+    ...routers.map(({ id }) => `qrouter-${id}`),
+    ...instances.map(({ namespace }) => namespace),
+    'vdt-cli-phy',
+  ]);
+})();
 
 const host = () => ({
-  links: fs.readdirSync('/sys/class/net').sort(),
-  namespaces: listNamespaces().sort(),
+  links: fs.readdirSync('/sys/class/net').filter((name) => ours.has(name)),
+  namespaces: listNamespaces().filter((name) => ours.has(name)),
 });
+const nothing = { links: [], namespaces: [] };
+
+/** Daemons of the deployment: their arguments name files in its state directory. */
+const daemons = (): string[] =>
+  fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      } catch {
+        return '';
+      }
+    })
+    .filter((line) => /^\S*(dnsmasq|dhclient) /.test(line) && line.includes(root));
 
 /** Runs the command; `out` is standard output, `err` standard error. */
 function viaduct(verb: string, ...rest: string[]): { code: number | null; out: string; err: string } {
@@ -48,8 +78,9 @@ function stay(...args: string[]): { child: ChildProcess; ended: Promise<number |
 }
 
 async function until(what: string, met: () => boolean): Promise<void> {
-  for (let waited = 0; !met(); waited += 50) {
-    if (waited > 15_000) throw new Error(`not so after 15 s: ${what}`);
+  const deadline = Date.now() + 15_000;
+  while (!met()) {
+    if (Date.now() > deadline) throw new Error(`not so after 15 s: ${what}; ${viaduct('ls').out}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -64,10 +95,12 @@ const running = (): string => viaduct('ls').out.split('\n')[0]!;
 beforeAll(() => {
   expect(fs.existsSync(MAIN), 'run "sh deploy/bootstrap test" first').toBe(true);
   folder = fs.mkdtempSync(join(tmpdir(), 'vdt-cli-'));
+  // dnsmasq does not run as root, and reads what is added while it runs.
+  fs.chmodSync(folder, 0o755);
   file = join(folder, 'net.yaml');
   root = join(folder, 'state');
   fs.writeFileSync(file, topology());
-  before = host();
+  expect(host(), 'left by an earlier run').toEqual(nothing);
 });
 
 afterAll(() => {
@@ -82,7 +115,7 @@ describe('the life of a deployment', () => {
     expect(out).toContain('router vdt-cli-r1');
     expect(out).toContain('+ address 203.0.113.50/32');
     expect(code).toBe(2);
-    expect(host()).toEqual(before);
+    expect(host()).toEqual(nothing);
     expect(fs.existsSync(root)).toBe(false);
   });
 
@@ -177,11 +210,15 @@ describe('while it runs', () => {
     expect(third.code).toBe(1);
     expect(third.err).toMatch(/already run by process \d+/);
     expect(viaduct('exec', 'vdt-cli-b', '--', 'true').code).toBe(0);
+    expect(daemons()).toHaveLength(2);
+    const address = (): string => viaduct('exec', 'vdt-cli-b', '--', 'ip', '-br', '-4', 'addr').out;
+    await until('the new instance has its lease', () => address().includes('10.0.0.'));
     expect(viaduct('events', 'vdt-cli-b', '--since', '1m').out).toContain('create namespace');
 
     expect(viaduct('down', file).code).toBe(0);
     expect(await ended).toBe(0);
-    expect(host()).toEqual(before);
+    expect(host()).toEqual(nothing);
+    expect(daemons()).toEqual([]);
     expect(fs.existsSync(root)).toBe(false);
   });
 
@@ -193,14 +230,16 @@ describe('while it runs', () => {
   });
 
   test('killed at any moment of a build, down leaves nothing of it', async () => {
-    for (const delay of [0, 10, 25, 50, 80]) {
+    fs.writeFileSync(file, topology(SECOND));
+    for (const delay of [0, 25, 50, 100, 150, 200]) {
       const { child, ended } = stay('up', file);
       await until('the build began', () => fs.existsSync(join(root, 'vdt-cli')));
       await new Promise((resolve) => setTimeout(resolve, delay));
       child.kill('SIGKILL');
       await ended;
       expect(viaduct('down', file).code).toBe(0);
-      expect(host()).toEqual(before);
+      expect(host()).toEqual(nothing);
+      expect(daemons()).toEqual([]);
       expect(fs.existsSync(root)).toBe(false);
     }
   });
@@ -210,7 +249,7 @@ describe('while it runs', () => {
     const { code, err } = viaduct('up', '--once', file);
     expect(err).toContain('2 problems, nothing was changed');
     expect(code).toBe(65);
-    expect(host()).toEqual(before);
+    expect(host()).toEqual(nothing);
     expect(fs.existsSync(root)).toBe(false);
   });
 });
@@ -230,6 +269,6 @@ describe('a physical interface', () => {
     } finally {
       ip('link', 'del', 'vdt-cli-phy');
     }
-    expect(host()).toEqual(before);
+    expect(host()).toEqual(nothing);
   });
 });
