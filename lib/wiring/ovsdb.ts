@@ -69,7 +69,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isRefusal = (value: unknown): value is { error: string; details?: unknown } =>
-  isObject(value) && typeof value['error'] === 'string';
+  isObject(value) && typeof value.error === 'string';
 
 const refused = (what: { error: string; details?: unknown }): OvsdbError =>
   new OvsdbError(
@@ -231,7 +231,7 @@ export class OvsdbClient {
     const list = Array.isArray(params) ? params : [];
     if (method === 'echo') this.#socket?.write(JSON.stringify({ id, result: list, error: null }));
     else if (typeof method === 'string') this.#settings.onNotification?.(method, list);
-    else if (typeof id === 'number') this.#answer(id, message['result'], message['error']);
+    else if (typeof id === 'number') this.#answer(id, message.result, message.error);
   }
 
   #answer(id: number, result: unknown, error: unknown): void {
