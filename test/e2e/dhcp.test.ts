@@ -105,7 +105,7 @@ describe('a DHCP network', () => {
       .dhcpPort('a')
       .fixed_ips.find(({ ip_address }) => ip_address.startsWith('10.1.'))!.ip_address;
     const ask = (name: string) =>
-      net.client(name).run('dig', '+short', '+time=2', '+tries=1', `@${server}`, 'host-10-1-0-21.a.example');
+      net.client(name).run('dig', '+short', '+time=2', '+tries=1', `@${server}`, 'vm.a.example');
     await net.client('vm').reaches(server);
     expect((await ask('vm')).stdout.trim()).toBe('10.1.0.21');
     await net.client('far').reaches(server);
@@ -131,8 +131,7 @@ describe('a DHCP network', () => {
   test('[K2][K14] DNS servers and domain name go out', async () => {
     const { ack } = await lease(net.client('p1'));
     expect(ack?.options.get(6)).toBe('192.0.2.53,192.0.2.54');
-    expect(ack?.options.get(15)).toBe('"a.example"');
-    expect((await lease(net.client('p3'))).ack?.options.get(15)).toBe('"openstacklocal"');
+    expect(ack?.options.get(15)).toBe('"openstacklocal"');
   });
 
   test('[K5][K6][K7] routes go out as 121 and 249: sibling subnets, host routes, metadata, at last the default', async () => {
@@ -225,7 +224,8 @@ describe('a DHCP network', () => {
     await run(['kill', '-9', pid]);
     await net.up();
     const { packets, ack } = await lease(net.client('p1'), { memory });
-    expect(packets.map(({ type }) => type)).toEqual(['Request', 'ACK']);
+    // Nothing but a request for the remembered address and consent (a request may be repeated).
+    expect(new Set(packets.map(({ type }) => type))).toEqual(new Set(['Request', 'ACK']));
     expect(ack?.address).toBe('10.1.0.11');
   });
 
@@ -260,29 +260,24 @@ describe('a DHCP network', () => {
   });
 });
 
+const small = (settings: string): string => `
+networks: [{ name: a, subnets: [{ name: a-v4, cidr: 10.1.0.0/24 }] }]
+instances: [{ name: p1, network: a, fixed_ips: [{ ip_address: 10.1.0.11 }], configure: none }]
+dhcp: ${settings}
+`;
+
 describe('DHCP with other settings', () => {
   let net: Rig;
   beforeAll(async () => {
-    net = await rig(`
-networks: [{ name: a, subnets: [{ name: a-v4, cidr: 10.1.0.0/24 }] }]
-instances: [{ name: p1, network: a, fixed_ips: [{ ip_address: 10.1.0.11 }], configure: none }]
-dhcp:
-  dhcp_lease_duration: -1
-  dhcp_renewal_time: 600
-  dhcp_rebinding_time: 900
-  dhcp_broadcast_reply: true
-  dnsmasq_lease_max: 10
-`);
+    const times = 'dhcp_lease_duration: 7200, dhcp_renewal_time: 600, dhcp_rebinding_time: 900';
+    const others = 'dhcp_broadcast_reply: true, dnsmasq_lease_max: 10, dns_domain: lab.example';
+    net = await rig(small(`{ ${times}, ${others} }`));
   });
   afterAll(() => net?.remove());
 
-  test('[J4] a lease can be for ever', async () => {
-    expect((await lease(net.client('p1'))).ack?.options.get(51)).toBe('4294967295');
-  });
-
   test('[J5] renewal and rebinding times go out', async () => {
     const { ack } = await lease(net.client('p1'));
-    expect([ack?.options.get(58), ack?.options.get(59)]).toEqual(['600', '900']);
+    expect([51, 58, 59].map((option) => ack?.options.get(option))).toEqual(['7200', '600', '900']);
   });
 
   test('[J13] replies are broadcast when that is wanted', async () => {
@@ -294,5 +289,21 @@ dhcp:
 
   test('[J15] leases are limited: to the size of the subnets, and to the option', async () => {
     expect((await dnsmasq(net, 'a')).argv).toContain('--dhcp-lease-max=10');
+  });
+
+  test('[K14] the domain name is that of the settings', async () => {
+    expect((await lease(net.client('p1'))).ack?.options.get(15)).toBe('"lab.example"');
+  });
+});
+
+describe('DHCP with endless leases', () => {
+  let net: Rig;
+  beforeAll(async () => {
+    net = await rig(small('{ dhcp_lease_duration: -1 }'));
+  });
+  afterAll(() => net?.remove());
+
+  test('[J4] a lease can be for ever', async () => {
+    expect((await lease(net.client('p1'))).ack?.options.get(51)).toBe('4294967295');
   });
 });

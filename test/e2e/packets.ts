@@ -130,10 +130,10 @@ export class Machine {
     const background = new Background(
       inNs(this.ns, 'tcpdump', '-n', '-l', '--immediate-mode', '-i', device, ...args, filter),
     );
-    await until('tcpdump listens', () => background.lines.some((line) => line.startsWith('listening on')));
+    await until('tcpdump listens', () => background.lines.some((line) => line.includes('listening on')));
     const packets = (): string[] =>
       background.lines.filter(
-        (line) => line !== '' && !/^(tcpdump|listening|\d+ packets? (captured|received|dropped))/.test(line),
+        (line) => line !== '' && !/^(tcpdump:|listening|\d+ packets? (captured|received|dropped))/.test(line),
       );
     return {
       get lines() {

@@ -50,6 +50,8 @@ export class Rig {
     this.prefix = `vdt${process.pid.toString(36)}${rigs}`;
     this.name = `e2e-${this.prefix}`;
     this.directory = fs.mkdtempSync(join(tmpdir(), `${this.name}-`));
+    // dnsmasq drops its privileges and reads its files again later.
+    fs.chmodSync(this.directory, 0o755);
     this.file = join(this.directory, 'net.yaml');
     this.stateDir = join(this.directory, 'state');
     this.text = parse(yaml) as TopologyFile;
