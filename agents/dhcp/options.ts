@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isIp } from '../../lib/model/ip.ts';
-import { WIRINGS } from '../../lib/wiring/wiring.ts';
+import { isWiring, type Wiring } from '../../lib/wiring/wiring.ts';
 
 const seconds = z.number().int().min(0).max(4_294_967_295);
 /** Paths and names become arguments of dnsmasq and lines of its files. */
@@ -55,7 +55,7 @@ const schema = z.object({
   /** end of the names of namespaces */
   namespace_suffix: z.string().default(''),
   /** what interface_driver comes to; not an option of Neutron's */
-  wiring: z.enum(WIRINGS).default('own-bridge'),
+  wiring: z.custom<Wiring>(isWiring, 'must be a wiring').default('own-bridge'),
 });
 
 /** Options of the DHCP agent; Neutron's names and defaults (`neutron/conf/agent/dhcp.py`). */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cidrContains, isIp } from '../../lib/model/ip.ts';
-import { WIRINGS } from '../../lib/wiring/wiring.ts';
+import { isWiring, type Wiring } from '../../lib/wiring/wiring.ts';
 
 const LINK_LOCAL = 'fe80::/10';
 
@@ -34,7 +34,7 @@ const schema = z.object({
   /** end of the names of namespaces */
   namespace_suffix: z.string().default(''),
   /** what interface_driver comes to; not an option of Neutron's */
-  wiring: z.enum(WIRINGS).default('own-bridge'),
+  wiring: z.custom<Wiring>(isWiring, 'must be a wiring').default('own-bridge'),
 });
 
 /** Options of the L3 agent that shape its rows; Neutron's names (`neutron/conf/agent/l3/config.py`). */

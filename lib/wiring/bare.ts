@@ -9,7 +9,7 @@ function standsOnDevice(row: Row): boolean {
     case 'daemon':
       return true;
     case 'sysctl':
-      return !row.optional && /^net\/ipv[46]\/(conf|neigh)\/(?!all\/|default\/|lo\/)/.test(row.name);
+      return /^net\/ipv[46]\/(conf|neigh)\/(?!all\/|default\/|lo\/)/.test(row.name);
     default:
       return false;
   }

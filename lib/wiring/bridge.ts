@@ -1,4 +1,4 @@
-import { HOST, link, type NamespaceName, type RowGroup } from '../namespace/rows.ts';
+import { HOST, type LinkRow, link, type NamespaceName, type RowGroup, sysctl } from '../namespace/rows.ts';
 
 /** What plugging needs to know of a port; every port of a payload has it. */
 export interface PluggedPort {
@@ -41,28 +41,37 @@ export const bridgeName = (networkId: string): string => deviceName('brq', netwo
 /** The root end of a port's veth pair. */
 export const tapName = (portId: string): string => deviceName('tap', portId);
 
+/** The agent's end of a port's veth pair: it makes the pair and carries the port's MAC. */
+export const vethEnd = ({ ns, device, port, mtu }: Plug): LinkRow =>
+  link({
+    ns,
+    name: device,
+    type: 'veth',
+    mac: port.mac_address.toLowerCase(),
+    mtu,
+    peer: { ns: HOST, name: tapName(port.id) },
+  });
+
+/** The root end for another agent to wire. The host must not speak IPv6 on a tenant's network. */
+export const rootEnd = ({ port, mtu }: Plug): RowGroup => {
+  const name = tapName(port.id);
+  return [
+    link({ ns: HOST, name, type: 'veth', mtu }),
+    sysctl({ ns: HOST, name: `net/ipv6/conf/${name}/disable_ipv6`, value: '1', optional: true }),
+  ];
+};
+
 /**
  * Rows that connect a port to its network's bridge: the bridge, the root end of a veth pair in it, and
  * the agent's end in its namespace. Everyone who plugs into a network wants the same bridge row; it goes with
- * the last of them. The agent's end creates the pair and carries the port's MAC. Without `bridge` somebody else
- * makes it and puts the root end into it.
+ * the last of them.
  */
-export function plugBridge(
-  { ns, device, port, mtu }: Plug,
-  { bridge: own }: { readonly bridge: boolean } = { bridge: true },
-): RowGroup {
+export function plugBridge(plug: Plug): RowGroup {
+  const { port, mtu } = plug;
   const bridge = bridgeName(port.network_id);
-  const tap = tapName(port.id);
   return [
-    ...(own ? [link({ ns: HOST, name: bridge, type: 'bridge', addrGenMode: 'none' })] : []),
-    link({ ns: HOST, name: tap, type: 'veth', mtu, ...(own ? { master: bridge } : {}), addrGenMode: 'none' }),
-    link({
-      ns,
-      name: device,
-      type: 'veth',
-      mac: port.mac_address.toLowerCase(),
-      mtu,
-      peer: { ns: HOST, name: tap },
-    }),
+    link({ ns: HOST, name: bridge, type: 'bridge', addrGenMode: 'none' }),
+    link({ ns: HOST, name: tapName(port.id), type: 'veth', mtu, master: bridge, addrGenMode: 'none' }),
+    vethEnd(plug),
   ];
 }

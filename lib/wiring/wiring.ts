@@ -1,87 +1,71 @@
 /** How the ports of an agent meet the L2 fabric, chosen by the operator's options. Pure. */
-import { HOST, link, ovsPort, type RowGroup, sysctl } from '../namespace/rows.ts';
-import { type Plug, plugBridge, tapName } from './bridge.ts';
+import { HOST, link, ovsPort, type RowGroup } from '../namespace/rows.ts';
+import { type Plug, plugBridge, rootEnd, tapName, vethEnd } from './bridge.ts';
 
-export interface Wiring {
-  /** distinguishes wirings that give other rows for the same port */
-  readonly name: string;
-  /** prefix of the DHCP agent's devices (`DEV_NAME_PREFIX`); those of the L3 agent are always the same */
-  readonly dhcpPrefix: 'tap' | 'ns-';
-  /** false: devices are nobody's (null driver), and nothing may be built on them */
-  readonly plugs: boolean;
-  /** the rows that put a port's device into its namespace; the device's own row among them */
-  plug(plug: Plug): RowGroup;
+export type Datapath = 'system' | 'netdev';
+
+/**
+ * 'own-bridge': a bridge of ours for each network (standalone). 'linuxbridge': Neutron's Linux bridge agent finds the
+ * tap by its name and puts it into its own bridge. 'null': no devices at all. Open vSwitch, by integration bridge and
+ * kind of datapath: internal ports ('openvswitch'), or veth pairs with one end in the bridge ('openvswitch-veth').
+ */
+export type Wiring =
+  | 'own-bridge'
+  | 'linuxbridge'
+  | 'null'
+  | `openvswitch${'' | '-veth'}:${string}:${Datapath}`;
+
+/** `bridge` becomes an interface's name and a value in the switch's database. */
+const OPENVSWITCH = /^openvswitch(?<veth>-veth)?:(?<bridge>[A-Za-z0-9_.-]{1,15}):(?<datapath>system|netdev)$/;
+
+export const isWiring = (value: unknown): value is Wiring =>
+  typeof value === 'string' &&
+  (['own-bridge', 'linuxbridge', 'null'].includes(value) || OPENVSWITCH.test(value));
+
+/**
+ * A port of the integration bridge; its tag and flows belong to the L2 agent from then on. Under its name comes the
+ * switch's own device, which moves into the namespace, or the root end of a veth pair.
+ */
+function plugOpenVswitch(plug: Plug, bridge: string, datapath: string, veth: boolean): RowGroup {
+  const { ns, device, port, mtu } = plug;
+  const mac = port.mac_address.toLowerCase();
+  const ofPort = { ns: HOST, bridge, ifaceId: port.id, mac };
+  if (!veth)
+    return [
+      ovsPort({ ...ofPort, name: device, type: 'internal' }),
+      link({ ns, name: device, type: 'internal', mac, mtu }),
+    ];
+  const end = vethEnd(plug);
+  return [
+    ...rootEnd(plug),
+    ovsPort({ ...ofPort, name: tapName(port.id), type: 'system' }),
+    // A switch in user space reads packets before the kernel would compute their checksums.
+    datapath === 'netdev' ? { ...end, checksumOffload: false } : end,
+  ];
 }
 
-/** Standalone: the networks' bridges are ours too. */
-export const fabricWiring: Wiring = { name: 'fabric', dhcpPrefix: 'ns-', plugs: true, plug: plugBridge };
+/** Rows that bring a port into its namespace, up to the place where the L2 fabric takes over. */
+export function plugPort(plug: Plug, wiring: Wiring): RowGroup {
+  if (wiring === 'own-bridge') return plugBridge(plug);
+  if (wiring === 'linuxbridge') return [...rootEnd(plug), vethEnd(plug)];
+  if (wiring === 'null') return [];
+  const { bridge, datapath, veth } = OPENVSWITCH.exec(wiring)!.groups!;
+  return plugOpenVswitch(plug, bridge!, datapath!, veth !== undefined);
+}
 
-/** The agent's end of a veth pair: it makes the pair and has the port's MAC. */
-const vethEnd = ({ ns, device, port, mtu }: Plug) =>
-  ({
-    ns,
-    name: device,
-    type: 'veth',
-    mac: port.mac_address.toLowerCase(),
-    mtu,
-    peer: { ns: HOST, name: tapName(port.id) },
-  }) as const;
-
-/** The root end must not become an IPv6 host of its own on the tenant's network. */
-const rootEnd = ({ port, mtu }: Plug): RowGroup => {
-  const name = tapName(port.id);
-  return [
-    link({ ns: HOST, name, type: 'veth', mtu }),
-    sysctl({ ns: HOST, name: `net/ipv6/conf/${name}/disable_ipv6`, value: '1', optional: true }),
-  ];
-};
-
-/** The Linux bridge agent finds the tap by its name and puts it into its bridge: neither is ours to touch. */
-export const linuxBridgeWiring: Wiring = {
-  name: 'linuxbridge',
-  dhcpPrefix: 'ns-',
-  plugs: true,
-  plug: (plug) => [...rootEnd(plug), link(vethEnd(plug))],
-};
-
-export const nullWiring: Wiring = { name: 'null', dhcpPrefix: 'tap', plugs: false, plug: () => [] };
+/** Prefix of the DHCP agent's devices (`DEV_NAME_PREFIX`); those of the L3 agent are always the same. */
+export const dhcpPrefix = (wiring: Wiring): 'tap' | 'ns-' =>
+  wiring === 'null' || wiring.startsWith('openvswitch:') ? 'tap' : 'ns-';
 
 export interface OpenVswitchOptions {
   /** `[OVS] integration_bridge` */
   readonly integration_bridge: string;
   /** `[OVS] datapath_type` */
-  readonly datapath_type: 'system' | 'netdev';
+  readonly datapath_type: Datapath;
   readonly ovs_use_veth: boolean;
 }
 
-/** The port belongs to the L2 agent from now on: its tag and flows are not ours. */
-const openVswitchWiring = (options: OpenVswitchOptions): Wiring => {
-  const { integration_bridge: bridge, datapath_type, ovs_use_veth: veth } = options;
-  const ofPort = ({ port }: Plug) =>
-    ({ ns: HOST, bridge, ifaceId: port.id, mac: port.mac_address.toLowerCase() }) as const;
-  const internal = (plug: Plug): RowGroup => {
-    const { ns, device: name, mtu, port } = plug;
-    return [
-      ovsPort({ ...ofPort(plug), name, type: 'internal' }),
-      link({ ns, name, type: 'internal', mac: port.mac_address.toLowerCase(), mtu }),
-    ];
-  };
-  // A switch in user space reads packets before the kernel would compute their checksums.
-  const checksums = datapath_type === 'netdev' ? ({ checksumOffload: false } as const) : {};
-  const pair = (plug: Plug): RowGroup => [
-    ...rootEnd(plug),
-    ovsPort({ ...ofPort(plug), name: tapName(plug.port.id), type: 'system' }),
-    link({ ...vethEnd(plug), ...checksums }),
-  ];
-  return {
-    name: `openvswitch ${bridge} ${datapath_type}${veth ? ' veth' : ''}`,
-    dhcpPrefix: veth ? 'ns-' : 'tap',
-    plugs: true,
-    plug: veth ? pair : internal,
-  };
-};
-
-/** Names of option `interface_driver`: Neutron's entry points and the class paths behind them, and our own. */
+/** Names of option `interface_driver`: Neutron's entry points, the class paths behind them, and our own. */
 const DRIVERS = new Map<string, 'openvswitch' | 'linuxbridge' | 'null'>([
   ['openvswitch', 'openvswitch'],
   ['neutron.agent.linux.interface.OVSInterfaceDriver', 'openvswitch'],
@@ -92,21 +76,23 @@ const DRIVERS = new Map<string, 'openvswitch' | 'linuxbridge' | 'null'>([
   ['neutron.agent.linux.interface.NullDriver', 'null'],
 ]);
 
-const BRIDGE_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
-
 /** @throws TypeError naming option and value */
 export function wiringOf(interfaceDriver: string, options: Partial<OpenVswitchOptions> = {}): Wiring {
   const driver = DRIVERS.get(interfaceDriver);
-  if (driver === 'linuxbridge') return linuxBridgeWiring;
-  if (driver === 'null') return nullWiring;
   if (driver === undefined)
     throw new TypeError(
-      `interface_driver = ${interfaceDriver}: use openvswitch, linuxbridge or null (drivers in Python can't be loaded)`,
+      `interface_driver = ${JSON.stringify(interfaceDriver)}: use openvswitch, linuxbridge or null ` +
+        "(drivers in Python can't be loaded)",
     );
+  if (driver !== 'openvswitch') return driver;
   const { integration_bridge = 'br-int', datapath_type = 'system', ovs_use_veth = false } = options;
-  if (!BRIDGE_NAME.test(integration_bridge))
-    throw new TypeError(`integration_bridge = ${JSON.stringify(integration_bridge)}: not a bridge's name`);
-  return openVswitchWiring({ integration_bridge, datapath_type, ovs_use_veth });
+  const wiring = `openvswitch${ovs_use_veth ? '-veth' : ''}:${integration_bridge}:${datapath_type}` as const;
+  if (!isWiring(wiring))
+    throw new TypeError(
+      `[OVS] integration_bridge = ${JSON.stringify(integration_bridge)}: must be the name of a bridge, ` +
+        '1 to 15 letters, digits, dots, dashes and underscores',
+    );
+  return wiring;
 }
 
 const NEUTRONS_DEFAULT = /^tcp:(127\.0\.0\.1|\[?::1\]?|localhost):6640$/;

@@ -1,5 +1,6 @@
 import type { Router } from '../../../lib/model/router.ts';
 import type { RowGroup } from '../../../lib/namespace/rows.ts';
+import { withoutDevices } from '../../../lib/wiring/bare.ts';
 import type { L3Options } from '../options.ts';
 import { centralizedRouter } from './centralized.ts';
 
@@ -46,7 +47,10 @@ export interface RouterInput {
 export function compileRouter({ router, options }: RouterInput): RowGroup[] {
   if (notForThisAgent(router, options)) return [];
   const kind = routerKind(router, options);
-  if (kind === 'centralized') return centralizedRouter(router, options);
+  if (kind === 'centralized') {
+    const groups = centralizedRouter(router, options);
+    return options.wiring === 'null' ? withoutDevices(groups) : groups;
+  }
   throw new UnsupportedRouterError(
     router.id,
     `is of kind "${kind}" (ha ${Boolean(router.ha)}, distributed ${Boolean(router.distributed)}), ` +
