@@ -171,7 +171,7 @@ describe('floating IPs', () => {
   });
 
   test('[C8] at no moment the router answers for it itself', async () => {
-    for (let round = 0; round < 4; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       const stream = internet.pingStream(RED1);
       await pause(300);
       fips()((list) => list.push({ floating_network: 'ext', floating_ip_address: RED1, instance: 'red1' }));
