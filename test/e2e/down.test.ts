@@ -3,32 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { program } from './build.ts';
-import { output } from './shell.ts';
+import { inPrivateHost, quoted } from './private-host.ts';
 import { TOPOLOGY } from './whole-topology.ts';
 
-/**
- * In a host of its own (private network, mounts and process ids), so that what others do at the same time
- * can't be seen and every difference is ours.
- */
 let directory: string;
 beforeAll(() => {
   directory = fs.mkdtempSync(join(tmpdir(), 'e2e-vdt-down-'));
+  fs.chmodSync(directory, 0o755);
 });
 afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
 
 test('down leaves namespaces, devices, processes and the state directory as they were', async () => {
   const at = (name: string) => join(directory, name);
   fs.writeFileSync(at('net.yaml'), TOPOLOGY);
-  const quoted = (argv: string[]) => argv.map((arg) => `'${arg}'`).join(' ');
   const state = at('state');
   const up = quoted(program('cli', 'up', at('net.yaml'), '--state-dir', state));
   const down = quoted(program('cli', 'down', at('net.yaml'), '--state-dir', state));
-  fs.writeFileSync(
-    at('life.sh'),
-    `set -eu
-mount --make-rprivate /
-mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns
-ip link set lo up
+  const script = `
 look() {
   { echo "== ip netns"; ip netns
     echo "== ip link"; ip -br link | cut -d' ' -f1
@@ -50,9 +41,9 @@ look '${at('during')}'
 ${down} >> '${at('log')}' 2>&1 || { cat '${at('log')}'; exit 1; }
 wait $up || true
 look '${at('after')}'
-`,
-  );
-  await output('unshare', '-m', '-n', '-p', '--fork', '--mount-proc', 'sh', at('life.sh'));
+`;
+  const { code, stdout, stderr } = await inPrivateHost(script);
+  expect([code, stdout, stderr]).toEqual([0, '', '']);
   const read = (name: string) => fs.readFileSync(at(name), 'utf8');
   expect(read('during')).toContain('qrouter-');
   expect(read('during')).toContain('dnsmasq');
