@@ -145,7 +145,8 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
 
   async function processTask(id: string, task: NetworkTask): Promise<void> {
     if (isOutdated(task, decidedAt.get(id) ?? 0)) return;
-    const payload = task.kind === 'remove' ? null : await newest(id, task);
+    const found = task.kind === 'remove' ? null : await newest(id, task);
+    const payload = found === null ? null : await (plugin.withDhcpPort?.(found) ?? found);
     if (payload === null) {
       decidedAt.set(id, Math.max(task.at, decidedAt.get(id) ?? 0));
       await remove(id);
@@ -219,6 +220,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   async function remove(id: string): Promise<void> {
     const { failures } = await services.remove(id);
     if (failures.length > 0) throw new NetworkFailure(`removing network ${id}: ${shortList(failures)}`);
+    if (present.has(id)) await plugin.notServed?.(id);
     ready.forget(id);
     warnings.delete(id);
     solved(id);

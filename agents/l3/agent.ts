@@ -127,16 +127,16 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
 
   async function listRouters(): Promise<void> {
     const at = ++time;
-    const payloads = await plugin.syncRouters();
     const listed = new Set<string>();
-    for (const payload of payloads) {
-      const id = idOf(payload);
-      if (id === undefined)
+    for await (const payloads of plugin.allRouters?.() ?? [await plugin.syncRouters()]) {
+      const ids = payloads.map(idOf);
+      if (ids.includes(undefined))
         throw new TypeError('a router of the listing has no id: the listing is not trusted');
-      listed.add(id);
+      for (const [i, payload] of payloads.entries()) {
+        listed.add(ids[i]!);
+        queue.add(ids[i]!, PRIORITY.fullSync, { kind: 'listed', at, payload });
+      }
     }
-    for (const payload of payloads)
-      queue.add(idOf(payload)!, PRIORITY.fullSync, { kind: 'listed', at, payload });
     for (const id of present) {
       if (!listed.has(id)) queue.add(id, PRIORITY.fullSync, { kind: 'remove', at, by: 'listing' });
     }

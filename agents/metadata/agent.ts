@@ -8,7 +8,12 @@ import { listenTcp } from '../../lib/kernel/socket.ts';
 import { parseNetwork } from '../../lib/model/network.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import type { MetadataPlugin } from '../../lib/model/source.ts';
-import { type DesiredListener, networkListeners, routerListeners } from './compile/listeners.ts';
+import {
+  type DesiredListener,
+  type ListenerOptions,
+  networkListeners,
+  routerListeners,
+} from './compile/listeners.ts';
 import type { Forwarder } from './forwarder.ts';
 import { createListeners, type ListenerKernel, type Listeners, type ListenersState } from './listeners.ts';
 import type { Logger } from './logger.ts';
@@ -16,6 +21,7 @@ import { createLookup } from './lookup.ts';
 import { createNovaForwarder } from './nova.ts';
 import type { MetadataOptions } from './options.ts';
 import { createProxy, type MetadataProxy, type ProxyTimeouts } from './proxy.ts';
+import { listenForProxies, type SocketSettings } from './proxy-socket.ts';
 
 /** The routers and networks of this host: an L3Plugin and a DhcpPlugin fit, with their events as one. */
 export interface MetadataInventory {
@@ -34,11 +40,12 @@ export interface MetadataAgentSettings {
   readonly logger: Logger;
   /** default: Nova, as the options say */
   readonly forwarder?: Forwarder;
-  /** see ListenerOptions */
-  readonly dhcpDevicePrefix?: string;
-  readonly dhcpHostId?: string;
+  /** what the L3 and DHCP agents of this host decide about listeners; asked at each listing. Default: `options` */
+  readonly listenerOptions?: () => Partial<ListenerOptions>;
   /** default: this machine's */
   readonly kernel?: ListenerKernel;
+  /** also serve the proxies of Neutron's agents here */
+  readonly socket?: SocketSettings;
 }
 
 export interface MetadataAgentState {
@@ -77,6 +84,7 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
   });
   const compile = createCompiler(settings);
   let listeners: Listeners | undefined;
+  let socket: { close(): void } | undefined;
   let unsubscribe: (() => void) | undefined;
   let retry: NodeJS.Timeout | undefined;
   let syncing: Promise<void> | undefined;
@@ -127,6 +135,7 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
         accept: proxy.accept,
         logger,
       });
+      if (settings.socket) socket = await listenForProxies(settings.socket, proxy);
       unsubscribe = inventory.subscribe(() => void sync());
       await sync();
     },
@@ -135,6 +144,7 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
       unsubscribe?.();
       clearTimeout(retry);
       listeners?.close();
+      socket?.close();
       forwarder.close();
     },
     state: () => stateOf(listeners, proxy, { syncs, error, settled: syncs > 0 && !changed && !syncing }),
@@ -164,15 +174,11 @@ const proxyTimeouts = (options: MetadataOptions): ProxyTimeouts => ({
  * Payloads to listeners. One that is invalid is reported and leaves its own listeners as they were, and
  * all others alone.
  */
-function createCompiler({ options, logger, dhcpDevicePrefix, dhcpHostId }: MetadataAgentSettings) {
-  const listenerOptions = {
-    ...options,
-    ipv6: existsSync('/proc/net/if_inet6'),
-    dhcpDevicePrefix,
-    dhcpHostId,
-  };
+function createCompiler({ options, logger, listenerOptions: decided }: MetadataAgentSettings) {
+  const own = { ...options, ipv6: existsSync('/proc/net/if_inet6') };
   let latest = new Map<string, readonly DesiredListener[]>();
   return (routers: readonly unknown[], networks: readonly unknown[]): DesiredListener[] => {
+    const listenerOptions: ListenerOptions = { ...own, ...decided?.() };
     const next = new Map<string, readonly DesiredListener[]>();
     const take = (kind: string, payload: unknown, listenersOf: () => readonly DesiredListener[]): void => {
       const key = `${kind} ${idOf(payload)}`;

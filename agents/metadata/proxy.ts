@@ -42,16 +42,33 @@ export interface Origin {
   identity(): MetadataIdentity;
 }
 
+/** Who sent a request. */
+export interface Sender {
+  readonly identity: MetadataIdentity;
+  readonly peer: Peer;
+}
+
+/** Of a connection whose other end is no instance but a proxy: it says for whom it asks. */
+export interface Gateway {
+  /** for the log */
+  readonly name: string;
+  /** @throws Refusal */
+  sender(request: http.IncomingMessage): Sender;
+}
+
 export interface MetadataProxy {
   /** Takes over an accepted connection. `remoteAddress` is the socket's own idea of its peer. */
   accept(socket: Socket, origin: Origin, remoteAddress: string): void;
+  /** Takes over a connection of a proxy, whose word is taken for who asks. */
+  acceptGateway(socket: Socket, gateway: Gateway): void;
   /** Answers given, by status. */
   state(): { readonly answers: Readonly<Record<number, number>> };
 }
 
 interface Connection {
-  readonly origin: Origin;
-  readonly peer: Peer;
+  /** for the log */
+  readonly about: { readonly ns: string; readonly address?: string };
+  readonly sender: (request: http.IncomingMessage) => Sender;
   /** requests of one connection are answered one after the other */
   tail: Promise<void>;
   waiting: number;
@@ -132,12 +149,13 @@ export function createProxy(settings: ProxySettings): MetadataProxy {
   ): Promise<ForwardResponse> {
     const method = checkedMethod(request.method);
     const target = originForm(request.url);
+    const sender = connection.sender(request);
     const body = await readBody(request, MAX_BODY_BYTES, timeouts.body);
     const limited = deadline(timeouts.answer, gone);
     try {
-      const instance = await identify(connection, limited.signal);
+      const instance = await identify(connection, sender, limited.signal);
       return await settings.forwarder.forward(
-        signed({ method, target, body }, connection.peer, instance, settings.secret),
+        signed({ method, target, body }, sender.peer, instance, settings.secret),
         limited.signal,
       );
     } finally {
@@ -145,18 +163,19 @@ export function createProxy(settings: ProxySettings): MetadataProxy {
     }
   }
 
-  async function identify({ origin, peer }: Connection, signal: AbortSignal): Promise<InstanceIdentity> {
+  async function identify(
+    { about }: Connection,
+    { identity, peer }: Sender,
+    signal: AbortSignal,
+  ): Promise<InstanceIdentity> {
     let result: Awaited<ReturnType<Lookup>>;
     try {
-      result = await settings.lookup(origin.identity(), peer, signal);
+      result = await settings.lookup(identity, peer, signal);
     } catch (error) {
       throw new LookupError(error);
     }
     if (result.found) return result.instance;
-    logger.debug(
-      { ns: origin.ns, address: peer.address, ports: result.ports },
-      'no single port has this address',
-    );
+    logger.debug({ ...about, address: peer.address, ports: result.ports }, 'no single port has this address');
     throw new Refusal(404, 'No instance is known at this address.');
   }
 
@@ -176,9 +195,9 @@ export function createProxy(settings: ProxySettings): MetadataProxy {
     return 500;
   }
 
-  function warn({ origin, peer }: Connection, message: string): void {
+  function warn({ about }: Connection, message: string): void {
     const allowed = mayLog(message);
-    if (allowed) logger.warn({ ns: origin.ns, address: peer.address, ...allowed }, message);
+    if (allowed) logger.warn({ ...about, ...allowed }, message);
   }
 
   async function pass(answer: ForwardResponse, response: http.ServerResponse): Promise<void> {
@@ -188,19 +207,24 @@ export function createProxy(settings: ProxySettings): MetadataProxy {
     await pipeline(answer.body, response, { signal: limit });
   }
 
+  function take(socket: Socket, from: Pick<Connection, 'about' | 'sender'>): void {
+    const connection: Connection = { ...from, tail: Promise.resolve(), waiting: 0, deadline: undefined };
+    connections.set(socket, connection);
+    socket.once('close', () => clearTimeout(connection.deadline));
+    awaitRequest(socket, connection);
+    server.emit('connection', socket);
+  }
+
   return {
     accept(socket, origin, remoteAddress) {
-      const connection: Connection = {
-        origin,
-        peer: parsePeer(remoteAddress),
-        tail: Promise.resolve(),
-        waiting: 0,
-        deadline: undefined,
-      };
-      connections.set(socket, connection);
-      socket.once('close', () => clearTimeout(connection.deadline));
-      awaitRequest(socket, connection);
-      server.emit('connection', socket);
+      const peer = parsePeer(remoteAddress);
+      take(socket, {
+        about: { ns: origin.ns, address: peer.address },
+        sender: () => ({ identity: origin.identity(), peer }),
+      });
+    },
+    acceptGateway(socket, { name, sender }) {
+      take(socket, { about: { ns: name }, sender });
     },
     state: () => ({ answers: { ...answers } }),
   };

@@ -9,6 +9,11 @@ export type FloatingIpStatus = 'ACTIVE' | 'DOWN' | 'ERROR';
 export interface L3Plugin {
   /** Routers of this host, all or those asked for; what is not in the answer is not (any more) for this host. */
   syncRouters(ids?: readonly string[]): Promise<unknown[]>;
+  /**
+   * All routers of this host by and by, so that the first are built while the rest is still asked for; nothing is
+   * known to be absent before it has ended well. Without it syncRouters is asked.
+   */
+  allRouters?(): AsyncIterable<readonly unknown[]>;
   /** `statuses` by floating IP id. */
   updateFloatingIpStatuses(
     routerId: string,
@@ -27,6 +32,13 @@ export interface DhcpPlugin {
   /** null if there is no such network (any more). */
   getNetworkInfo(id: string): Promise<unknown | null>;
   dhcpReadyOnPorts(ids: string[]): Promise<void>;
+  /**
+   * The network with this host's DHCP port in it, made or changed to have an address in each served subnet; null: there
+   * is no such network (any more). Without it networks come with their port.
+   */
+  withDhcpPort?(network: unknown): Promise<unknown | null>;
+  /** This host serves the network no more. */
+  notServed?(networkId: string): Promise<void>;
 }
 
 export interface DhcpEvents {

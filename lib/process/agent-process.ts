@@ -13,6 +13,7 @@ import { counters } from '../kernel/counters.ts';
 import { readProcess } from '../kernel/process.ts';
 import { describeRow } from '../namespace/describe.ts';
 import type { Step } from '../namespace/plan.ts';
+import type { PortSwitch } from '../namespace/port-switch.ts';
 import { Reconciler, type Report } from '../namespace/reconciler.ts';
 import { Records } from '../namespace/records.ts';
 import type { RowGroup } from '../namespace/rows.ts';
@@ -49,6 +50,8 @@ export interface ProcessSettings {
   readonly log: Logger;
   /** listen to the kernel and repair what others change */
   readonly heal: boolean;
+  /** where rows of kind ovs-port live; closed with the process */
+  readonly portSwitch?: PortSwitch;
   /** from takeRoles */
   readonly release: () => void;
 }
@@ -102,6 +105,7 @@ export class AgentProcess {
     this.reconciler = new Reconciler({
       records: this.records,
       heal: settings.heal,
+      ...(settings.portSwitch ? { portSwitch: settings.portSwitch } : {}),
       onReport: (report) => this.report(report),
       onError: (message) => this.log.error(message),
     });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import net from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { readProcess } from '../kernel/process.ts';
 import { readJson } from './files.ts';
 
@@ -51,20 +52,45 @@ export class RoleTaken extends Error {
 }
 
 /** A socket's name has at most 107 bytes, a directory's may have more: hence the hash. */
-const roleAddress = (directory: string, role: Role): string =>
-  `\0viaduct/${createHash('sha1').update(directory).digest('hex')}/${role}`;
+const address = (directory: string, name: string): string =>
+  `\0viaduct/${createHash('sha1').update(directory).digest('hex')}/${name}`;
 
 /**
  * Take a role: an abstract socket, which the kernel frees with the process however that ends.
  * @throws RoleTaken
  */
-export function takeRole(directory: string, role: Role): Promise<() => void> {
+export async function takeRole(directory: string, role: Role): Promise<() => void> {
+  const release = await take(address(directory, role));
+  if (!release) throw new RoleTaken(directory, role);
+  return release;
+}
+
+const AGAIN_MS = 20;
+
+/** Does something that only one process at a time may do with a state directory. */
+export async function exclusively<T>(directory: string, work: () => T): Promise<T> {
+  for (;;) {
+    const release = await take(address(directory, 'exclusively'));
+    if (!release) {
+      await pause(AGAIN_MS);
+      continue;
+    }
+    try {
+      return work();
+    } finally {
+      release();
+    }
+  }
+}
+
+/** undefined: somebody has it */
+function take(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     const server = net.createServer((socket) => socket.destroy());
     server.unref();
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? new RoleTaken(directory, role) : error),
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
     );
-    server.listen(roleAddress(directory, role), () => resolve(() => server.close()));
+    server.listen(name, () => resolve(() => server.close()));
   });
 }

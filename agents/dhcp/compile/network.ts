@@ -2,7 +2,7 @@
 import type { Network } from '../../../lib/model/network.ts';
 import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
-import { plugPort } from '../../../lib/wiring/wiring.ts';
+import { dhcpPrefix, plugPort } from '../../../lib/wiring/wiring.ts';
 import type { DhcpOptions } from '../options.ts';
 import { addressRows, namespaceRows, routeRows } from './device.ts';
 import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
@@ -81,7 +81,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   if (!port) throw new MissingPort(network.id, dhcpDeviceId(host.name, network.id));
 
   const ns = dhcpNamespace(network.id, options.namespace_suffix);
-  const device = deviceName('ns-', port.id);
+  const device = deviceName(dhcpPrefix(options.wiring), port.id);
   const directory = networkDirectory(options.dhcp_confs, network.id);
   const watch = input.watch ?? host.inotify;
   const warnings: string[] = [];

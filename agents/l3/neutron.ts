@@ -1,0 +1,158 @@
+/** The L3 agent of a Neutron node: neutron-server's notifications and answers in, state reports out. */
+import { toL3Options } from '../../lib/config/agent-options.ts';
+import type { ConfigValues } from '../../lib/config/resolve.ts';
+import { listNamespaces } from '../../lib/kernel/netns.ts';
+import type { L3Plugin } from '../../lib/model/source.ts';
+import { netns } from '../../lib/namespace/rows.ts';
+import type { NeutronNode } from '../../lib/neutron/node.ts';
+import { neutronWiring } from '../../lib/neutron/port-switch.ts';
+import { Reporting } from '../../lib/neutron/reporting.ts';
+import type { Part } from '../../lib/process/agent-process.ts';
+import { L3PluginApi } from '../../lib/rpc/plugins/l3.ts';
+import {
+  L3_TOPIC,
+  type L3Notifications,
+  l3Endpoints,
+  NETWORK_UPDATE_TOPIC,
+  networkUpdateEndpoints,
+} from '../../lib/rpc/plugins/l3-notifications.ts';
+import { L3_AGENT } from '../../lib/rpc/plugins/state-reports.ts';
+import { createL3Agent, type RouterReconciler } from './agent.ts';
+import { routerNamespace } from './compile/namespace.ts';
+import { type L3Options, l3Options } from './options.ts';
+import { RouterIndex } from './router-index.ts';
+import { compileRouterRecord } from './standalone.ts';
+
+export const neutronL3Options = (values: ConfigValues): L3Options =>
+  l3Options({ ...toL3Options(values), wiring: neutronWiring(values) });
+
+/** As Neutron's agent reports them; the scheduler reads agent_mode and handle_internal_only_routers. */
+export const l3Configurations = (values: ConfigValues, options: L3Options, index: RouterIndex) => ({
+  agent_mode: options.agent_mode,
+  handle_internal_only_routers: options.handle_internal_only_routers,
+  interface_driver: values.DEFAULT?.interface_driver,
+  extensions: values.AGENT?.extensions ?? [],
+  ...index.counters(),
+});
+
+export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L3Options } {
+  const { rpc, host, log, values } = node;
+  const options = neutronL3Options(values);
+  const index = new RouterIndex();
+  node.adopt((record) => compileRouterRecord(record, host, options));
+  const known = new Set(node.recorded(['router']));
+  const left = routersLeft(options.namespace_suffix).filter((id) => !known.has(id));
+  const agent = createL3Agent({
+    plugin: indexing(new L3PluginApi(rpc, host), index, () => reporting.confirm()),
+    reconciler: sweeping(node.reconciler, new Set(left), options.namespace_suffix),
+    options,
+    host: { name: host },
+    logger: log,
+    knownRouters: [...known, ...left],
+  });
+
+  const unbuilt = (what: string) => (routerId: string) =>
+    log.debug({ router: routerId }, `${what}: distributed routers are not built by this version`);
+  const heard: L3Notifications = {
+    routersUpdated(ids) {
+      agent.routersUpdated(ids);
+      node.touch();
+    },
+    routersDeleted(ids) {
+      index.forget(ids);
+      agent.routersDeleted(ids);
+      node.touch();
+    },
+    agentUpdated: (up) => reporting.resync(`an operator ${up ? 'enabled' : 'disabled'} this agent`),
+    arpEntryAdded: unbuilt('new neighbour'),
+    arpEntryDeleted: unbuilt('neighbour gone'),
+    externalNetworkDeleted: () => {},
+  };
+  const servers = [
+    rpc.serve({
+      topic: NETWORK_UPDATE_TOPIC,
+      server: host,
+      endpoints: networkUpdateEndpoints(({ id, mtu }) => heard.routersUpdated(index.routersOf(id, mtu))),
+    }),
+    rpc.serve({ topic: L3_TOPIC, server: host, endpoints: l3Endpoints(heard) }),
+  ];
+  const reporting: Reporting = new Reporting(node, {
+    agent: L3_AGENT,
+    configurations: () => l3Configurations(values, options, index),
+    servers,
+    resync: () => {
+      agent.resync();
+      node.touch();
+    },
+  });
+
+  const part: Part = {
+    role: 'l3',
+    start() {
+      reporting.start();
+      agent.start();
+    },
+    async stop() {
+      await Promise.all([agent.stop(), reporting.stop()]);
+    },
+    status() {
+      const { listings, pending, problems } = agent.state();
+      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
+      const settled = listings > 0 && pending <= Object.keys(problems).length;
+      return { settled, problems, server: reporting.status() };
+    },
+  };
+  return { part, options };
+}
+
+/** The server, with a look at what it answers. `confirm`: see Reporting. */
+function indexing(server: L3PluginApi, index: RouterIndex, confirm: () => Promise<void>): L3Plugin {
+  return {
+    async syncRouters(ids) {
+      const routers = await server.syncRouters(ids);
+      index.forget(ids ?? []);
+      for (const router of routers) index.note(router);
+      return routers;
+    },
+    async *allRouters() {
+      await confirm();
+      const ids = await server.getRouterIds();
+      const listed = new Set(ids);
+      for await (const chunk of server.routersInChunks(ids)) {
+        index.forget(chunk.ids);
+        for (const router of chunk.routers) index.note(router);
+        yield chunk.routers;
+      }
+      index.forget([...index.ids].filter((id) => !listed.has(id)));
+    },
+    updateFloatingIpStatuses: (id, statuses) => server.updateFloatingIpStatuses(id, statuses),
+  };
+}
+
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+
+/** Routers that have a namespace: whoever built it, it is for the L3 agent of this host to remove. */
+export function routersLeft(suffix: string, namespaces: readonly string[] = listNamespaces()): string[] {
+  return namespaces
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => name.slice(0, name.length - suffix.length))
+    .flatMap((name) => new RegExp(`^qrouter-(${UUID})$`).exec(name)?.[1] ?? []);
+}
+
+/**
+ * What was left of routers without a record is a namespace, and known as ours only when the agent decides to remove
+ * it: until then nothing in it is touched.
+ */
+function sweeping(reconciler: RouterReconciler, left: Set<string>, suffix: string): RouterReconciler {
+  return {
+    setDesired(owner, groups, record) {
+      left.delete(owner);
+      reconciler.setDesired(owner, groups, record);
+    },
+    removeOwner(owner) {
+      if (left.delete(owner)) reconciler.setDesired(owner, [[netns(routerNamespace(owner, suffix))]]);
+      reconciler.removeOwner(owner);
+    },
+    reconcile: (owner) => reconciler.reconcile(owner),
+  };
+}

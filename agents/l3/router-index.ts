@@ -1,0 +1,66 @@
+import { z } from 'zod';
+
+const ports = z.array(z.looseObject({ network_id: z.string(), mtu: z.number().nullish() }));
+const payload = z.looseObject({
+  id: z.string(),
+  gw_port: z.looseObject({ network_id: z.string(), mtu: z.number().nullish() }).nullish(),
+  _interfaces: ports.nullish(),
+  _floatingips: z.array(z.unknown()).nullish(),
+});
+
+interface Entry {
+  /** MTU of each network the router has a port on; null: the payload does not say */
+  readonly mtus: ReadonlyMap<string, number | null>;
+  readonly gateway: boolean;
+  readonly interfaces: number;
+  readonly floatingIps: number;
+}
+
+/** The little that must be known of this host's routers beside their rows: for state reports and for network updates. */
+export class RouterIndex {
+  readonly #entries = new Map<string, Entry>();
+
+  /** A payload nobody can read is passed over here: it is reported where it is validated. */
+  note(router: unknown): void {
+    const result = payload.safeParse(router);
+    if (!result.success) return;
+    const { id, gw_port, _interfaces, _floatingips } = result.data;
+    const interfaces = _interfaces ?? [];
+    const all = gw_port ? [...interfaces, gw_port] : interfaces;
+    this.#entries.set(id, {
+      mtus: new Map(all.map(({ network_id, mtu }) => [network_id, mtu ?? null])),
+      gateway: !!gw_port,
+      interfaces: interfaces.length,
+      floatingIps: _floatingips?.length ?? 0,
+    });
+  }
+
+  forget(ids: Iterable<string>): void {
+    for (const id of ids) this.#entries.delete(id);
+  }
+
+  get ids(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  /** Routers with a port on this network whose MTU was another one. */
+  routersOf(networkId: string, mtu: number | null): string[] {
+    return [...this.#entries].flatMap(([id, { mtus }]) => {
+      const known = mtus.get(networkId);
+      return known === undefined || known === mtu ? [] : [id];
+    });
+  }
+
+  /** As Neutron's L3 agent counts in its state reports. */
+  counters(): Readonly<Record<'routers' | 'ex_gw_ports' | 'interfaces' | 'floating_ips', number>> {
+    const all = [...this.#entries.values()];
+    const sum = (count: (entry: Entry) => number): number =>
+      all.reduce((total, entry) => total + count(entry), 0);
+    return {
+      routers: all.length,
+      ex_gw_ports: sum(({ gateway }) => Number(gateway)),
+      interfaces: sum(({ interfaces }) => interfaces),
+      floating_ips: sum(({ floatingIps }) => floatingIps),
+    };
+  }
+}
