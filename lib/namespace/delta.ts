@@ -10,7 +10,7 @@ import type { ActualRow } from './actual.ts';
 import { difference } from './difference.ts';
 import { isRecognised, isStale } from './ownership.ts';
 import { type Change, goesWithNamespace } from './plan.ts';
-import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup, RowKind } from './rows.ts';
+import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup } from './rows.ts';
 
 interface Wanted {
   row: Row;
@@ -156,12 +156,6 @@ export class Delta {
     const found = new Set<NamespaceName>();
     for (const key of this.dirty.get(owner)?.keys() ?? []) found.add(key.slice(0, key.indexOf('|')));
     return [...found];
-  }
-
-  /** Is any of an owner's open questions about a row of this kind? */
-  asksFor(owner: string, kind: RowKind): boolean {
-    for (const key of this.dirty.get(owner)?.keys() ?? []) if (key.split('|')[1] === kind) return true;
-    return false;
   }
 
   /** Rows of a namespace the owner wants, or has just wanted, and that nobody has seen there. */

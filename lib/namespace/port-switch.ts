@@ -5,7 +5,7 @@
 import type { ActualRow } from './actual.ts';
 import type { Outcome } from './apply.ts';
 import type { Step } from './plan.ts';
-import { HOST, type OvsPortRow, type Row } from './rows.ts';
+import { HOST, type OvsPortRow, ovsPort, type Row } from './rows.ts';
 
 /** It keeps a copy of its ports at hand: reading is synchronous, as all reading is; changing them is not. */
 export interface PortSwitch {
@@ -54,6 +54,10 @@ export interface PortSteps {
   readonly after: readonly Step[];
 }
 
+/** A port of which nothing is known but its device's name. */
+const nameless = (name: string): OvsPortRow =>
+  ovsPort({ ns: HOST, name, bridge: '', type: 'internal', ifaceId: '', mac: '' });
+
 /**
  * Ports go before their devices do; a port that makes a device comes before it, one that takes a device after. A
  * device that is stale takes along the port it is of.
@@ -70,7 +74,7 @@ export function portSteps(
   const stale = steps.flatMap(({ action, row }): Step[] => {
     if (!ports || action !== 'remove' || row.kind !== 'link' || row.ns === HOST) return [];
     if (row.type !== 'internal' && row.type !== 'abandoned') return [];
-    const port = ports.port(row.name, '');
+    const port = ports.known ? ports.port(row.name, '') : nameless(row.name);
     if (!port || known.has(port.key) || isWanted(port.key)) return [];
     return [{ action: 'remove', row: port, reason: 'its device is not wanted' }];
   });

@@ -182,8 +182,7 @@ export class Reconciler {
   private async run(owner: string, cause: string): Promise<Reconciled> {
     const started = performance.now();
     const outcomes: Outcome[] = [];
-    if (this.settings.portSwitch && this.delta.asksFor(owner, 'ovs-port'))
-      await this.settings.portSwitch.ready();
+    await this.settings.portSwitch?.ready();
     for (let pass = 0; pass < PASSES; pass++) {
       this.read(owner);
       const changes = this.delta.changes(owner);
