@@ -60,8 +60,11 @@ export function createFabric(site: Site): Part {
       problems.delete(owner);
       return;
     }
-    problems.set(owner, `${first.key}: ${first.message}`);
-    log.warn({ owner }, `not as wanted: ${first.key}: ${first.message}`);
+    // 'link eth1 in the host', not '|link|eth1'
+    const [ns, ...names] = first.key.split('|');
+    const problem = `${names.join(' ')} in ${ns || 'the host'}: ${first.message}`;
+    problems.set(owner, problem);
+    log.warn({ owner }, `not as wanted: ${problem}`);
   }
 
   async function synchronise(): Promise<void> {
@@ -101,6 +104,10 @@ export function createFabric(site: Site): Part {
         controller.off(name, resync);
       await running;
     },
-    status: () => ({ settled: pending === 0, problems: Object.fromEntries(problems) }),
+    status() {
+      // The reconciler tries again by itself; what agrees by now is no problem any more.
+      for (const owner of problems.keys()) if (!reconciler.delta.isDirty(owner)) problems.delete(owner);
+      return { settled: pending === 0, problems: Object.fromEntries(problems) };
+    },
   };
 }

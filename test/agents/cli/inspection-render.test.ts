@@ -50,6 +50,9 @@ describe('viaduct plan', () => {
 
 describe('who runs a deployment', () => {
   const facts = { name: 'net', topology: '/etc/net.yaml', host: 'h', options: {} };
+  const recorded = [
+    { owner: 'r1', record: { kind: 'router', payload: { id: 'r1', name: 'edge' } }, groups: [] },
+  ] as const;
   const status = (role: Role, change: Partial<RunStatus> = {}): RunStatus => ({
     pid: 7,
     startTime: '1',
@@ -61,27 +64,27 @@ describe('who runs a deployment', () => {
   });
 
   test('is nobody, and what that means', () => {
-    expect(renderRunning({ facts, running: [] })).toEqual([
+    expect(renderRunning({ facts, recorded, running: [] })).toEqual([
       'net (/etc/net.yaml): nobody runs it, so drift is not repaired',
     ]);
   });
 
   test('is one process with several roles, or several processes', () => {
-    expect(renderRunning({ facts, running: [status('fabric'), status('l3')] })).toEqual([
+    expect(renderRunning({ facts, recorded, running: [status('fabric'), status('l3')] })).toEqual([
       'net (/etc/net.yaml): run by process 7 (fabric, l3), converged',
     ]);
-    expect(renderRunning({ facts, running: [status('l3'), status('dhcp', { pid: 8 })] })[0]).toContain(
-      'process 7 (l3) and process 8 (dhcp)',
-    );
+    expect(
+      renderRunning({ facts, recorded, running: [status('l3'), status('dhcp', { pid: 8 })] })[0],
+    ).toContain('process 7 (l3) and process 8 (dhcp)');
   });
 
   test('comes with its problems; not converged yet is no failure', () => {
     const failing = status('l3', { converged: false, problems: { r1: 'no such device' } });
-    expect(renderRunning({ facts, running: [failing] })).toEqual([
+    expect(renderRunning({ facts, recorded, running: [failing] })).toEqual([
       'net (/etc/net.yaml): run by process 7 (l3), 1 problem',
-      '  r1: no such device',
+      '  router edge: no such device',
     ]);
-    expect(renderRunning({ facts, running: [status('l3', { converged: false })] })[0]).toMatch(
+    expect(renderRunning({ facts, recorded, running: [status('l3', { converged: false })] })[0]).toMatch(
       /still working$/,
     );
   });
