@@ -20,6 +20,13 @@ interface Wanted {
 
 type Found = ActualRow | NftTableRow;
 
+/** Groups of `these` that the others lack. */
+function missingFrom(others: ReadonlySet<RowGroup>, these: ReadonlySet<RowGroup>): RowGroup[] {
+  const missing: RowGroup[] = [];
+  for (const group of these) if (!others.has(group)) missing.push(group);
+  return missing;
+}
+
 export class Delta {
   private readonly groups = new Map<string, ReadonlySet<RowGroup>>();
   private readonly wanted = new Map<string, Wanted>();
@@ -34,8 +41,8 @@ export class Delta {
   setDesired(owner: string, groups: readonly RowGroup[]): void {
     const before = this.groups.get(owner) ?? new Set<RowGroup>();
     const after = new Set(groups);
-    const gone = [...before].filter((group) => !after.has(group));
-    const fresh = [...after].filter((group) => !before.has(group));
+    const gone = missingFrom(after, before);
+    const fresh = missingFrom(before, after);
     for (const row of gone.flat()) this.unwant(owner, row);
     for (const row of fresh.flat()) this.want(owner, row);
     // A row that moved from one group to another was unwanted above and may stand in a group that stayed.
