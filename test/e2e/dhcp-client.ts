@@ -60,23 +60,23 @@ export async function lease(
   const directory = options.memory ?? fs.mkdtempSync(join(tmpdir(), 'vdt-dhclient-'));
   const at = (name: string) => join(directory, name);
   fs.writeFileSync(at('conf'), configuration(request, timeout));
-  const capture = await machine.capture('eth0', 'udp port 67 or udp port 68', '-vvv', '-tt');
   const files = ['-cf', at('conf'), '-lf', at('leases'), '-pf', at('pid')];
-  const client = new Background(
-    inNs(machine.ns, 'dhclient', '-4', '-1', '-d', ...files, '-sf', '/bin/true', 'eth0'),
-  );
+  const words = ['dhclient', '-4', '-1', '-d', ...files, '-sf', '/bin/true', 'eth0'];
+  let packets: DhcpPacket[];
   try {
-    await until(
+    const capture = await machine.capture('eth0', 'udp port 67 or udp port 68', '-vvv', '-tt');
+    const client = new Background(inNs(machine.ns, ...words));
+    const ended = until(
       'an answer',
       () =>
         client.lines.some((line) => /^bound to|No DHCPOFFERS|Unable to obtain|No working leases/.test(line)),
       (timeout + 5) * 1_000,
     );
+    await ended.finally(() => client.stop('SIGKILL'));
+    packets = packetsOf((await capture.stop()).join('\n'));
   } finally {
-    await client.stop('SIGKILL');
     if (!options.memory) fs.rmSync(directory, { recursive: true });
   }
-  const packets = packetsOf((await capture.stop()).join('\n'));
   return { packets, ack: packets.findLast(({ type }) => type === 'ACK') };
 }
 

@@ -25,7 +25,7 @@ look() {
     echo "== ip link"; ip -br link | cut -d' ' -f1
     echo "== processes"; ps -eo args | grep -v -e '^ps ' -e '^grep '  -e '^sort' -e '^sh ' -e '^cut' | sort
     echo "== state"; find '${state}' 2>/dev/null || true
-    echo "== /run, /var/lib, /tmp"; ls -A /run /var/lib /tmp; } > "$1"
+    echo "== /run"; find /run; } > "$1"
 }
 look '${at('before')}'
 ${up} > '${at('log')}' 2>&1 &

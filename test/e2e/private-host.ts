@@ -6,7 +6,7 @@ import { type Ran, run } from './shell.ts';
 
 const PREPARE = `
 mount --make-rprivate /
-mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns
+mount -t tmpfs tmpfs /run && mkdir /run/netns
 ip link set lo up
 `;
 

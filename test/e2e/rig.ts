@@ -12,7 +12,7 @@ import { deleteNamespace, listNamespaces } from '../../lib/kernel/netns.ts';
 import { parseTopology, type Topology, type TopologyPort } from '../../lib/standalone/topology.ts';
 import { program } from './build.ts';
 import { Machine } from './packets.ts';
-import { pause, type Ran, run, until } from './shell.ts';
+import { pause, type Ran, run, stopBackground, until } from './shell.ts';
 
 /** An entry of a topology file: what the tests set is up to them. */
 export type Entry = { name?: string; [key: string]: unknown };
@@ -245,6 +245,7 @@ export class Rig {
 
   /** Everything away: by `viaduct down`, and what that leaves by hand. */
   async remove(): Promise<void> {
+    await stopBackground();
     await this.end();
     await this.viaduct('down', this.file);
     await sweep(this.history);

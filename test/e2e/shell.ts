@@ -58,6 +58,14 @@ export async function until<T>(
   throw new Error(`not within ${timeout} ms: ${what}${reason}`);
 }
 
+/** Those that run now. */
+const background = new Set<Background>();
+
+/** Ends what a failed test left running. */
+export async function stopBackground(): Promise<void> {
+  await Promise.all([...background].map((one) => one.stop('SIGKILL')));
+}
+
 /** A program that runs beside the test; its output is collected by lines. */
 export class Background {
   readonly lines: string[] = [];
@@ -71,7 +79,13 @@ export class Background {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });
-    this.ended = new Promise((resolve) => this.child.once('close', () => resolve()));
+    background.add(this);
+    this.ended = new Promise((resolve) =>
+      this.child.once('close', () => {
+        background.delete(this);
+        resolve();
+      }),
+    );
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream!.setEncoding('utf8').on('data', (text: string) => {
         const parts = (this.rest + text).split('\n');
