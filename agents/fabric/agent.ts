@@ -2,6 +2,8 @@
  * The L2 fabric of the standalone mode: bridges, physical interfaces and instances. Against Neutron the L2
  * agent and the hypervisor do this.
  */
+import { rmSync } from 'node:fs';
+import { readTemplate } from '../../lib/daemon/template.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import type { Controller } from '../../lib/standalone/controller.ts';
 import type { Instance } from '../../lib/standalone/instance-view.ts';
@@ -23,6 +25,7 @@ export function compileFabricRecord(record: { kind: string; payload: unknown }, 
 export const instanceHost = (site: Pick<Site, 'directory' | 'packageRoot'>): InstanceHost => ({
   directory: `${site.directory}/instances`,
   leaseScript: `${site.packageRoot}/deploy/instance-lease-script`,
+  clientConfiguration: readTemplate(site.packageRoot, 'dhclient.conf'),
 });
 
 /** What the topology wants of the fabric, by owner: bridges before the instances plugged into them. */
@@ -76,7 +79,10 @@ export function createFabric(site: Site): Part {
       reconciler.removeOwner(owner);
       const { failures } = await reconciler.reconcile(owner, 'no longer in the topology');
       note(owner, failures);
-      if (failures.length === 0) known.delete(owner);
+      if (failures.length > 0) continue;
+      known.delete(owner);
+      // Leases are its DHCP clients' own files.
+      rmSync(`${host.directory}/${owner}`, { recursive: true, force: true });
     }
   }
 

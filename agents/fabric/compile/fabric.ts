@@ -36,21 +36,9 @@ export interface InstanceHost {
   readonly directory: string;
   /** the program that puts a lease on a device (dhclient-script(8)) */
   readonly leaseScript: string;
+  /** dhclient.conf of a device of an instance */
+  readonly clientConfiguration: (values: { readonly instance: string; readonly device: string }) => string;
 }
-
-/**
- * dhclient.conf: ask for what Neutron's DHCP agents send, and don't be patient: the server is often
- * built in the same second.
- */
-const CLIENT_CONFIGURATION = `# Written by Viaduct.
-option rfc3442-classless-static-routes code 121 = array of unsigned integer 8;
-request subnet-mask, broadcast-address, routers, domain-name, domain-name-servers, host-name,
-        interface-mtu, rfc3442-classless-static-routes, dhcp-renewal-time, dhcp-rebinding-time;
-timeout 30;
-retry 1;
-initial-interval 1;
-backoff-cutoff 2;
-`;
 
 const device = (position: number): string => `eth${position}`;
 
@@ -79,7 +67,7 @@ function dhcpClient(instance: Instance, dev: string, host: InstanceHost): Row[] 
   const at = (suffix: string): string => `${directory}/${dev}.${suffix}`;
   const argv = ['dhclient', '-4', '-nw', '-cf', at('conf'), '-pf', at('pid'), '-lf', at('leases')];
   return [
-    file({ ns, path: at('conf'), content: CLIENT_CONFIGURATION }),
+    file({ ns, path: at('conf'), content: host.clientConfiguration({ instance: instance.id, device: dev }) }),
     daemon({
       ns,
       service: 'dhclient',
