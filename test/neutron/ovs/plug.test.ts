@@ -1,12 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { compileRouter } from '../../../agents/l3/compile/router.ts';
+import { l3Options } from '../../../agents/l3/options.ts';
 import { counters } from '../../../lib/kernel/counters.ts';
 import { listNamespaces } from '../../../lib/kernel/netns.ts';
+import { parseRouter } from '../../../lib/model/router.ts';
+import { setStepHook } from '../../../lib/namespace/apply.ts';
 import { Reconciler } from '../../../lib/namespace/reconciler.ts';
 import { address, link, netns, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { OpenVswitch } from '../../../lib/wiring/openvswitch.ts';
 import { plugPort, type Wiring } from '../../../lib/wiring/wiring.ts';
+import { routerPayload } from '../../kernel/routers.ts';
 import { TestSwitch } from './open-vswitch.ts';
 
 const BRIDGE = 'vdtbr-int';
@@ -98,6 +103,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  setStepHook(undefined);
   for (const reconciler of reconcilers.splice(0)) await reconciler.close();
   const cleaner = agent();
   for (const wiring of [INTERNAL, VETH])
@@ -214,6 +220,42 @@ describe('internal ports', () => {
     second.setDesired(id, [[netns(ns), link({ ns, name: 'lo', type: 'loopback' })]]);
     expect((await second.reconcile(id)).failures).toEqual([]);
     expect(await ovs.vsctl('list-ports', BRIDGE)).toBe('');
+  });
+
+  test('a process that ends between port and device leaves what the next one completes', async () => {
+    setStepHook((step) => {
+      if (step.row.kind === 'link' && step.row.type === 'internal') throw new Error('ended here');
+    });
+    const first = agent();
+    expect((await build(first, port(1))).failures.map(({ message }) => message)).toContain('ended here');
+    setStepHook(undefined);
+    await first.close();
+    expect(await ovs.vsctl('list-ports', BRIDGE)).toBe(port(1).device);
+    expect((await build(agent(), port(1))).failures).toEqual([]);
+    expect(linkOf(port(1).ns, port(1).device)).toMatchObject({ address: port(1).mac, mtu: 1450 });
+  });
+
+  test('a whole router is built, found again and removed', async () => {
+    const payload = routerPayload(0xb1, { floatingIps: 2 });
+    const groups = () =>
+      compileRouter({
+        router: parseRouter(structuredClone(payload)),
+        host: { name: 'vdt' },
+        options: l3Options({ wiring: INTERNAL }),
+      });
+    const first = agent();
+    first.setDesired(payload.id, groups());
+    expect((await first.reconcile(payload.id)).failures).toEqual([]);
+    expect(first.plan(payload.id)).toEqual([]);
+    await first.close();
+    const second = agent();
+    second.setDesired(payload.id, groups());
+    expect(await second.reconcile(payload.id)).toEqual({ steps: 0, failures: [] });
+    expect(ip('-n', `qrouter-${payload.id}`, 'route')).toContain('default via');
+    expect((await ovs.vsctl('list-ports', BRIDGE)).split('\n')).toHaveLength(payload._interfaces.length + 1);
+    second.removeOwner(payload.id);
+    expect((await second.reconcile(payload.id)).failures).toEqual([]);
+    expect(listNamespaces()).not.toContain(`qrouter-${payload.id}`);
   });
 
   test('without its bridge a port is not made, and the error says who makes it', async () => {
