@@ -32,6 +32,7 @@ export async function routers(n: number, { directory, runs, progress }: Bench): 
   const restart: Measured[] = [];
   const floor: Measured[] = [];
   const shell: Measured[] = [];
+  const together: Measured[] = [];
   await sandbox([['record', count, recording]]);
   for (let run = 1; run <= runs; run++) {
     const state = fresh(directory, 'state');
@@ -52,12 +53,17 @@ export async function routers(n: number, { directory, runs, progress }: Bench): 
       ['verify', count],
     ]);
     shell.push(scripted!);
-    const ms = [built, again, replayed, scripted].map((measured) => Math.round(measured!.ms!));
+    const [atOnce] = await sandbox([
+      ['shell-together', count, fresh(directory, 'shell')],
+      ['verify', count],
+    ]);
+    together.push(atOnce!);
+    const ms = [built, again, replayed, scripted, atOnce].map((measured) => Math.round(measured!.ms!));
     progress(
-      `routers ${n}, run ${run} of ${runs}: cold ${ms[0]}, restart ${ms[1]}, floor ${ms[2]}, shell ${ms[3]} ms`,
+      `routers ${n}, run ${run} of ${runs}: cold ${ms[0]}, restart ${ms[1]}, floor ${ms[2]}, shell ${ms[3]}, shell at once ${ms[4]} ms`,
     );
   }
-  return summary(n, cold, restart, floor, shell);
+  return summary(n, cold, restart, floor, shell, together);
 }
 
 function summary(
@@ -66,6 +72,7 @@ function summary(
   restart: readonly Measured[],
   floor: readonly Measured[],
   shell: readonly Measured[],
+  together: readonly Measured[],
 ): RoutersFigures {
   const coldMs = medianOf(cold, 'ms');
   const restartMs = medianOf(restart, 'ms');
@@ -81,6 +88,7 @@ function summary(
     restart_forks: most(restart, 'forks'),
     rss_mb: rounded(rss, 1),
     shell_ms: rounded(shellMs, 1),
+    shell_together_ms: rounded(medianOf(together, 'ms'), 1),
     floor_ms: rounded(floorMs, 1),
     cold_cpu_ms: rounded(medianOf(cold, 'cpu'), 1),
     restart_cpu_ms: rounded(medianOf(restart, 'cpu'), 1),

@@ -10,7 +10,10 @@ export interface RoutersFigures {
   readonly restart_forks: number;
   /** growth of resident memory from before the first router to after the last */
   readonly rss_mb: number;
+  /** a script that makes router by router, as agents do */
   readonly shell_ms: number;
+  /** a script that makes the namespaces and devices of all routers in one batch */
+  readonly shell_together_ms: number;
   readonly floor_ms: number;
   /** processor time, user and kernel, of the same runs */
   readonly cold_cpu_ms: number;

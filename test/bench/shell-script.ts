@@ -1,7 +1,9 @@
 /**
- * The shell yardstick: the same objects by a script with as few processes as sensible. One `ip -batch` makes
- * all namespaces, bridges and veth pairs; then for each namespace one `ip netns exec` of one shell, which writes
- * the sysctls itself, loads the ruleset with one `nft -f` and becomes the last `ip -batch`.
+ * The shell yardstick: the same objects by a script with as few processes as sensible, router by router. One
+ * `ip -batch` makes namespace, bridges and veth pairs; then one `ip netns exec` of one shell, which writes the
+ * sysctls itself, loads the ruleset with one `nft -f` and becomes the last `ip -batch`. In the second
+ * yardstick one `ip -batch` makes the namespaces and devices of all routers at once, which no agent could:
+ * routers come one by one.
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
@@ -70,31 +72,51 @@ class NamespaceFiles {
   }
 }
 
-/** Write the script and its batch files into a directory; rows in the order they are made. Returns its path. */
-export function writeShellScript(rows: readonly Row[], directory: string): string {
-  const namespaces = new Map<string, NamespaceFiles>();
-  const first: string[] = [];
-  const taps: string[] = [];
-  for (const row of rows) {
-    if (row.kind === 'netns') {
-      first.push(`netns add ${row.ns}`);
-      namespaces.set(row.ns, new NamespaceFiles());
+/** The lines of one `ip -batch` on the host, and what goes into the namespaces. */
+class ScriptParts {
+  readonly first: string[] = [];
+  readonly taps: string[] = [];
+  readonly namespaces = new Map<string, NamespaceFiles>();
+
+  /** Rows in the order they are made. */
+  constructor(rows: readonly Row[]) {
+    for (const row of rows) {
+      if (row.kind === 'netns') {
+        this.first.push(`netns add ${row.ns}`);
+        this.namespaces.set(row.ns, new NamespaceFiles());
+      }
+      if (row.kind === 'link') this.first.push(...linkLines(row));
+      if (row.kind === 'link' && row.ns === '' && row.type === 'veth') this.taps.push(tapLine(row));
+      if (row.ns !== '' && row.kind !== 'netns') this.namespaces.get(row.ns)?.take(row);
     }
-    if (row.kind === 'link') first.push(...linkLines(row));
-    if (row.kind === 'link' && row.ns === '' && row.type === 'veth') taps.push(tapLine(row));
-    if (row.ns !== '' && row.kind !== 'netns') namespaces.get(row.ns)?.take(row);
   }
+}
+
+/**
+ * Write the script and its batch files into a directory; `parts` are made one after the other, each complete
+ * before the next, as an agent makes routers. Returns the script's path.
+ */
+export function writeShellScript(parts: readonly (readonly Row[])[], directory: string): string {
   const write = (name: string, lines: readonly string[]): string => {
     const path = join(directory, name);
     fs.writeFileSync(path, `${lines.join('\n')}\n`);
     return path;
   };
-  const script = ['set -e', `ip -batch ${write('links', [...first, ...taps])}`];
-  for (const [ns, { sysctls, ip, tables, elements }] of namespaces) {
-    const ruleset = write(`${ns}.nft`, [...tables, elementsText('add', elements)]);
-    const batch = write(`${ns}.ip`, ip);
-    const inside = write(`${ns}.sh`, ['set -e', ...sysctls, `nft -f ${ruleset}`, `exec ip -batch ${batch}`]);
-    script.push(`ip netns exec ${ns} sh ${inside}`);
+  const script = ['set -e'];
+  for (const [position, rows] of parts.entries()) {
+    const { first, taps, namespaces } = new ScriptParts(rows);
+    script.push(`ip -batch ${write(`${position}.links`, [...first, ...taps])}`);
+    for (const [ns, { sysctls, ip, tables, elements }] of namespaces) {
+      const ruleset = write(`${ns}.nft`, [...tables, elementsText('add', elements)]);
+      const batch = write(`${ns}.ip`, ip);
+      const inside = write(`${ns}.sh`, [
+        'set -e',
+        ...sysctls,
+        `nft -f ${ruleset}`,
+        `exec ip -batch ${batch}`,
+      ]);
+      script.push(`ip netns exec ${ns} sh ${inside}`);
+    }
   }
   return write('all.sh', script);
 }

@@ -122,12 +122,17 @@ function floor(path: string): Measured {
   return elapsed();
 }
 
-function shell(count: number, directory: string): Measured {
+function shell(count: number, directory: string, together: boolean): Measured {
   requireEmpty();
-  const rows = new Map<string, Row>();
-  for (const payload of payloads(count)) for (const row of groupsOf(payload).flat()) rows.set(row.key, row);
+  const made = new Set<string>();
+  const fresh = (row: Row): boolean => !made.has(row.key) && made.add(row.key) !== undefined;
+  const routers = payloads(count).map((payload) => groupsOf(payload).flat().filter(fresh));
+  const parts = together ? [routers.flat()] : routers;
   fs.mkdirSync(directory, { recursive: true });
-  const script = writeShellScript(inOrder([...rows.values()]), directory);
+  const script = writeShellScript(
+    parts.map((rows) => inOrder(rows)),
+    directory,
+  );
   const started = performance.now();
   execFileSync('sh', [script], { stdio: ['ignore', 'ignore', 'inherit'] });
   return { ms: performance.now() - started };
@@ -182,7 +187,9 @@ async function main([variant, ...args]: string[]): Promise<Measured> {
     case 'floor':
       return floor(second);
     case 'shell':
-      return shell(count, join(second, 'shell'));
+      return shell(count, join(second, 'shell'), false);
+    case 'shell-together':
+      return shell(count, join(second, 'shell'), true);
     case 'fip-add':
       return addFloatingIps(count, ADDITIONS, second);
     case 'clean':
