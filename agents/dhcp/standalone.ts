@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseNetwork } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { createDhcpAgent } from './agent.ts';
 import { compileNetwork, type DhcpHost } from './compile/network.ts';
@@ -47,31 +48,5 @@ export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions }
     knownNetworks: site.recorded(['network']),
     leftNetworks: networksOnDisk(options.dhcp_confs),
   });
-  let unfollow: (() => void) | undefined;
-  const part: Part = {
-    role: 'dhcp',
-    start() {
-      unfollow = site.controller.follow({
-        networksUpdated: (ids) => {
-          agent.networksUpdated(ids);
-          site.touch();
-        },
-        networksDeleted: (ids) => {
-          agent.networksDeleted(ids);
-          site.touch();
-        },
-      });
-      agent.start();
-    },
-    async stop() {
-      unfollow?.();
-      await agent.stop();
-    },
-    status() {
-      const { listings, pending, problems } = agent.state();
-      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
-      return { settled: listings > 0 && pending <= Object.keys(problems).length, problems };
-    },
-  };
-  return { part, options };
+  return { part: agentPart(site, 'dhcp', agent), options };
 }

@@ -2,6 +2,7 @@
 
 import { parseRouter } from '../../lib/model/router.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { createL3Agent } from './agent.ts';
 import { compileRouter } from './compile/router.ts';
@@ -29,31 +30,5 @@ export function createL3Part(site: Site): { part: Part; options: L3Options } {
     logger: site.log,
     knownRouters: site.recorded(['router']),
   });
-  let unfollow: (() => void) | undefined;
-  const part: Part = {
-    role: 'l3',
-    start() {
-      unfollow = site.controller.follow({
-        routersUpdated: (ids) => {
-          agent.routersUpdated(ids);
-          site.touch();
-        },
-        routersDeleted: (ids) => {
-          agent.routersDeleted(ids);
-          site.touch();
-        },
-      });
-      agent.start();
-    },
-    async stop() {
-      unfollow?.();
-      await agent.stop();
-    },
-    status() {
-      const { listings, pending, problems } = agent.state();
-      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
-      return { settled: listings > 0 && pending <= Object.keys(problems).length, problems };
-    },
-  };
-  return { part, options };
+  return { part: agentPart(site, 'l3', agent), options };
 }

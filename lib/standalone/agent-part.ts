@@ -1,0 +1,46 @@
+/** An agent that works off listings and events (L3, DHCP) as a part of a standalone process. */
+import type { DhcpEvents, L3Events } from '../model/source.ts';
+import type { Role } from './deployment.ts';
+import type { Part, Site } from './site.ts';
+
+/** What such an agent has: the events of the controller go straight into it. */
+export interface ListingAgent extends Partial<L3Events & DhcpEvents> {
+  start(): void;
+  stop(): Promise<void>;
+  state(): {
+    /** complete listings so far */
+    readonly listings: number;
+    /** what waits, pauses after a failure or is worked on */
+    readonly pending: number;
+    readonly problems: Readonly<Record<string, string>>;
+  };
+}
+
+export function agentPart(site: Site, role: Role, agent: ListingAgent): Part {
+  let unfollow: (() => void)[] = [];
+  return {
+    role,
+    start() {
+      const touch = (): void => site.touch();
+      unfollow = [
+        site.controller.follow(agent),
+        site.controller.follow({
+          routersUpdated: touch,
+          routersDeleted: touch,
+          networksUpdated: touch,
+          networksDeleted: touch,
+        }),
+      ];
+      agent.start();
+    },
+    async stop() {
+      for (const end of unfollow) end();
+      await agent.stop();
+    },
+    status() {
+      const { listings, pending, problems } = agent.state();
+      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
+      return { settled: listings > 0 && pending <= Object.keys(problems).length, problems };
+    },
+  };
+}
