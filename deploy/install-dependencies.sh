@@ -27,6 +27,10 @@ iputils-ping|test|ping
 iputils-arping|test|arping
 procps|test|ps, sysctl
 rabbitmq-server|neutron|the message broker that agents and neutron-server meet at
+neutron-server|neutron|a real server for the agents to work with
+neutron-linuxbridge-agent|neutron|wires the taps of the agents, as on a node
+mariadb-server|neutron|the database of neutron-server, of which the tests start their own
+python3-pymysql|neutron|how neutron-server talks to it
 openvswitch-switch|neutron|ovsdb-server and ovs-vswitchd, of which the tests start their own
 '
 

@@ -1,0 +1,138 @@
+/** A small cloud on this machine: broker, database, neutron-server, one network node, an outside world. */
+import fs from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Machine } from '../../e2e/packets.ts';
+import { output, run, until } from '../../e2e/shell.ts';
+import { TestBroker } from '../rabbit/broker.ts';
+import { Database } from './database.ts';
+import { NetworkNode } from './node.ts';
+import { requirePrivateMachine } from './private.ts';
+import { NeutronServer, type Resource } from './server.ts';
+
+const short = (id: string): string => id.slice(0, 11);
+const ip = (text: string): Promise<string> => output('ip', ...text.split(' '));
+
+export const EXTERNAL_BRIDGE = 'br-ext';
+export const OUTSIDE = { address: '203.0.113.1', cidr: '203.0.113.0/24' };
+
+/** What the metadata service was asked. */
+export interface NovaRequest {
+  readonly path: string;
+  readonly headers: http.IncomingHttpHeaders;
+}
+
+export class Cloud {
+  readonly directory: string;
+  readonly broker: TestBroker;
+  readonly server: NeutronServer;
+  readonly node: NetworkNode;
+  readonly outside: Machine;
+  readonly novaRequests: NovaRequest[];
+  readonly #database: Database;
+  readonly #nova: http.Server;
+
+  private constructor(parts: {
+    directory: string;
+    broker: TestBroker;
+    database: Database;
+    server: NeutronServer;
+    node: NetworkNode;
+    nova: http.Server;
+    novaRequests: NovaRequest[];
+  }) {
+    this.directory = parts.directory;
+    this.broker = parts.broker;
+    this.#database = parts.database;
+    this.server = parts.server;
+    this.node = parts.node;
+    this.#nova = parts.nova;
+    this.novaRequests = parts.novaRequests;
+    this.outside = new Machine('outside');
+  }
+
+  /** Two minutes' work. The node's agents are not started. @throws Error if a part can't be started */
+  static async start(): Promise<Cloud> {
+    requirePrivateMachine();
+    const directory = fs.mkdtempSync(join(tmpdir(), 'vdt-cloud-'));
+    // dnsmasq reads its files as a user of its own.
+    fs.chmodSync(directory, 0o755);
+    const database = new Database(directory);
+    const [broker] = await Promise.all([TestBroker.start(), database.start(), makeOutside()]);
+    const transportUrl = broker.url();
+    const server = new NeutronServer(directory, { transportUrl, database: database.url });
+    await server.prepare();
+    await server.start();
+    const novaRequests: NovaRequest[] = [];
+    const nova = http.createServer((request, response) => {
+      novaRequests.push({ path: request.url ?? '', headers: request.headers });
+      response.end(`instance ${String(request.headers['x-instance-id'])}`);
+    });
+    await new Promise<void>((resolve) => nova.listen(0, '127.0.0.1', resolve));
+    const node = new NetworkNode({
+      directory,
+      transportUrl,
+      host: 'net-1',
+      novaPort: (nova.address() as AddressInfo).port,
+      bridgeMappings: { ext: EXTERNAL_BRIDGE },
+    });
+    return new Cloud({ directory, broker, database, server, node, nova, novaRequests });
+  }
+
+  async stop(): Promise<void> {
+    await this.node.stop();
+    await this.server.stop('SIGKILL');
+    await Promise.all([this.broker.stop(), this.#database.stop()]);
+    this.#nova.close();
+    fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+
+  /**
+   * A VM: a namespace with the port's MAC. Its tap is put into the network's bridge, as Nova does it for compute ports
+   * (the L2 agent leaves that to Nova, and does the rest).
+   */
+  async boot(name: string, port: Resource): Promise<Machine> {
+    const machine = new Machine(name);
+    await ip(`netns add ${name}`);
+    await ip(`link add tap${short(port.id)} type veth peer name eth0 netns ${name}`);
+    await ip(`-n ${name} link set eth0 address ${String(port.mac_address)}`);
+    await ip(`-n ${name} link set lo up`);
+    await ip(`-n ${name} link set eth0 up`);
+    const bridge = `brq${short(String(port.network_id))}`;
+    if ((await run(['ip', 'link', 'show', bridge])).code !== 0) await ip(`link add ${bridge} type bridge`);
+    await ip(`link set ${bridge} up`);
+    await ip(`link set tap${short(port.id)} master ${bridge} up`);
+    return machine;
+  }
+
+  /** An address by DHCP, as the client got it. */
+  async lease(machine: Machine): Promise<string> {
+    const files = join(this.directory, machine.ns);
+    const script = new URL('../../../deploy/instance-lease-script', import.meta.url).pathname;
+    const client = `dhclient -4 -1 -q -lf ${files}.leases -pf ${files}.pid -sf ${script} eth0`;
+    await machine.sh(`timeout 30 ${client}`);
+    return await until(
+      'an address',
+      async () => /inet ([\d.]+)/.exec(await machine.sh('ip -4 -o addr show eth0'))?.[1],
+    );
+  }
+
+  async destroy(machine: Machine): Promise<void> {
+    const pid = join(this.directory, `${machine.ns}.pid`);
+    if (fs.existsSync(pid)) process.kill(Number(fs.readFileSync(pid, 'utf8')), 'SIGKILL');
+    await ip(`netns del ${machine.ns}`);
+  }
+}
+
+async function makeOutside(): Promise<void> {
+  await ip(`link add ${EXTERNAL_BRIDGE} type bridge`);
+  await ip(`link set ${EXTERNAL_BRIDGE} up`);
+  await ip('netns add outside');
+  await ip('link add to-outside type veth peer name eth0 netns outside');
+  await ip(`link set to-outside master ${EXTERNAL_BRIDGE} up`);
+  await ip('-n outside link set lo up');
+  await ip(`-n outside addr add ${OUTSIDE.address}/24 dev eth0`);
+  await ip('-n outside link set eth0 up');
+}

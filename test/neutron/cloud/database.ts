@@ -1,0 +1,57 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { output, until } from '../../e2e/shell.ts';
+import { Daemon } from './daemon.ts';
+
+/** A MariaDB of this test's own: no port, a socket in its directory. Durability is nobody's concern here. */
+export class Database {
+  readonly #socket: string;
+  readonly #data: string;
+  readonly #daemon: Daemon;
+
+  constructor(directory: string) {
+    this.#data = join(directory, 'mariadb');
+    this.#socket = join(directory, 'mariadb.sock');
+    const argv = [
+      'mariadbd',
+      '--no-defaults',
+      '--user=root',
+      `--datadir=${this.#data}`,
+      `--socket=${this.#socket}`,
+      '--skip-networking',
+      '--innodb-flush-log-at-trx-commit=0',
+      '--innodb-doublewrite=0',
+      '--innodb-buffer-pool-size=64M',
+      '--performance-schema=0',
+    ];
+    this.#daemon = new Daemon('mariadb', argv, directory);
+  }
+
+  /** oslo.db's `connection` */
+  get url(): string {
+    return `mysql+pymysql://neutron:neutron@localhost/neutron?unix_socket=${this.#socket}&charset=utf8`;
+  }
+
+  async start(): Promise<void> {
+    mkdirSync(this.#data, { recursive: true });
+    await output(
+      'mariadb-install-db',
+      '--no-defaults',
+      '--user=root',
+      '--auth-root-authentication-method=normal',
+      '--skip-test-db',
+      `--datadir=${this.#data}`,
+    );
+    this.#daemon.start();
+    const sql = (text: string) => output('mariadb', '--no-defaults', `--socket=${this.#socket}`, '-e', text);
+    await until('MariaDB answers', () => sql('SELECT 1'), 60_000);
+    await sql(
+      "CREATE DATABASE neutron CHARACTER SET utf8mb3; CREATE USER neutron@localhost IDENTIFIED BY 'neutron'; " +
+        'GRANT ALL ON neutron.* TO neutron@localhost',
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#daemon.stop('SIGKILL');
+  }
+}

@@ -1,0 +1,124 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { program } from '../../e2e/build.ts';
+import { Daemon } from './daemon.ts';
+import { type Ini, writeIni } from './ini.ts';
+
+export type NodeAgent = 'l3' | 'dhcp' | 'metadata';
+
+export interface NodeSettings {
+  readonly directory: string;
+  readonly transportUrl: string;
+  readonly host: string;
+  /** port of the metadata service on 127.0.0.1 */
+  readonly novaPort: number;
+  /** physical network → bridge */
+  readonly bridgeMappings: Readonly<Record<string, string>>;
+}
+
+export const SECRET = 'vdt-secret';
+
+/** A network node: Neutron's Linux bridge agent for L2, and Viaduct's agents with configuration files like Neutron's. */
+export class NetworkNode {
+  readonly host: string;
+  readonly statePath: string;
+  readonly #daemons: ReadonlyMap<string, Daemon>;
+
+  constructor(settings: NodeSettings) {
+    const { directory, host } = settings;
+    this.host = host;
+    this.statePath = join(directory, 'state');
+    fs.mkdirSync(this.statePath, { recursive: true });
+    const file = (name: string, ...ini: Ini[]): string => writeIni(join(directory, name), ...ini);
+    const common = file('neutron.conf', commonOptions(settings, this.statePath));
+    const agent = (name: NodeAgent, ini: Ini): [string, Daemon] => {
+      const own = file(`${name}_agent.ini`, ini);
+      const argv = program(name, '--config-file', common, '--config-file', own);
+      return [name, new Daemon(`viaduct-${name}-agent`, argv, directory)];
+    };
+    const environment = withoutEbtables(directory);
+    const bridgeIni = file('linuxbridge_agent.ini', bridgeOptions(settings));
+    const bridgeArgv = ['neutron-linuxbridge-agent', '--config-file', common, '--config-file', bridgeIni];
+    const interfaces = { DEFAULT: { interface_driver: 'linuxbridge' } };
+    this.#daemons = new Map([
+      ['linuxbridge', new Daemon('linuxbridge-agent', bridgeArgv, directory, environment)],
+      agent('l3', interfaces),
+      agent('dhcp', { DEFAULT: { interface_driver: 'linuxbridge', enable_isolated_metadata: true } }),
+      agent('metadata', {
+        DEFAULT: {
+          nova_metadata_host: '127.0.0.1',
+          nova_metadata_port: settings.novaPort,
+          metadata_proxy_shared_secret: SECRET,
+        },
+      }),
+    ]);
+  }
+
+  agent(name: NodeAgent | 'linuxbridge'): Daemon {
+    return this.#daemons.get(name)!;
+  }
+
+  start(): void {
+    for (const daemon of this.#daemons.values()) daemon.start();
+  }
+
+  /** Records of routers and networks that this node's agents keep. */
+  get records(): string[] {
+    const directory = join(this.statePath, 'viaduct/records');
+    return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+  }
+
+  /** run/<role>.json */
+  status(role: NodeAgent): Record<string, unknown> | undefined {
+    try {
+      return JSON.parse(fs.readFileSync(join(this.statePath, `viaduct/run/${role}.json`), 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop()));
+  }
+
+  /** The end of every agent's log. */
+  tail(characters = 2_500): string {
+    return [...this.#daemons.values()].map((d) => `== ${d.name}\n${d.tail(characters)}`).join('\n');
+  }
+}
+
+/**
+ * The Linux bridge agent wants `ebtables` for its ARP spoofing protection and does not work without it. Not every kernel
+ * has the tables, and the protection is not what is tested: the agent gets one that always succeeds.
+ */
+function withoutEbtables(directory: string): NodeJS.ProcessEnv {
+  const bin = join(directory, 'bin');
+  fs.mkdirSync(bin);
+  fs.writeFileSync(join(bin, 'ebtables'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  return { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+}
+
+const commonOptions = ({ transportUrl, host, directory }: NodeSettings, statePath: string): Ini => ({
+  DEFAULT: {
+    transport_url: transportUrl,
+    host,
+    state_path: statePath,
+    use_stderr: true,
+    debug: true,
+    rpc_response_timeout: 20,
+  },
+  AGENT: { report_interval: 5, root_helper: 'env' },
+  oslo_concurrency: { lock_path: join(directory, 'locks') },
+  experimental: { linuxbridge: true },
+});
+
+const bridgeOptions = ({ bridgeMappings }: NodeSettings): Ini => ({
+  linux_bridge: {
+    bridge_mappings: Object.entries(bridgeMappings)
+      .map(([network, bridge]) => `${network}:${bridge}`)
+      .join(','),
+  },
+  vxlan: { enable_vxlan: false },
+  agent: { polling_interval: 1 },
+  securitygroup: { enable_security_group: false, firewall_driver: 'noop' },
+});
