@@ -44,11 +44,23 @@ const ruleset = (text: string): string =>
   );
 
 /** Names, addresses, routes, rules, kernel parameters and rulesets of one namespace. */
-async function namespaceSnapshot(ns: string): Promise<string> {
+export async function namespaceSnapshot(ns: string): Promise<string> {
   const text = await output(...inNs(ns, 'sh', '-c', COMMANDS.join(`; echo '${SEPARATOR}'; `)));
   const parts = text.split(`${SEPARATOR}\n`);
   const rules = parts.pop()!;
   return [...parts.map((part) => linesOf(part).sort().join('\n')), ruleset(rules)].join('\n');
+}
+
+/** Those of the devices of this host that are among `names`. */
+export async function hostSnapshot(names: readonly string[]): Promise<string> {
+  const shown = (await run(['ip', '-o', 'link'])).stdout.split('\n');
+  const lines = shown.flatMap((line) => {
+    const name = /^\d+: ([^:@]+)/.exec(line)?.[1];
+    if (name === undefined || !names.includes(name)) return [];
+    const word = (key: string): string => new RegExp(`${key} (\\S+)`).exec(line)?.[1] ?? '-';
+    return [`${name} mtu ${word('mtu')} master ${word('master')} ${line.includes(',UP') ? 'up' : 'down'}`];
+  });
+  return lines.sort().join('\n');
 }
 
 /** Everything of a rig's deployment on this host. */
@@ -56,13 +68,6 @@ export async function snapshot(rig: Rig): Promise<string> {
   const present = await remains([rig.topology]);
   const names = present.namespaces.sort();
   const namespaces = await Promise.all(names.map(namespaceSnapshot));
-  const shown = (await run(['ip', '-o', 'link'])).stdout.split('\n');
-  const host = shown.flatMap((line) => {
-    const name = /^\d+: ([^:@]+)/.exec(line)?.[1];
-    if (name === undefined || !present.links.includes(name)) return [];
-    const word = (key: string): string => new RegExp(`${key} (\\S+)`).exec(line)?.[1] ?? '-';
-    return [`${name} mtu ${word('mtu')} master ${word('master')} ${line.includes(',UP') ? 'up' : 'down'}`];
-  });
   const titled = names.map((name, index) => `== ${name}\n${namespaces[index]}`);
-  return [...titled, '== host', ...host.sort()].join('\n');
+  return [...titled, '== host', await hostSnapshot(present.links)].join('\n');
 }
