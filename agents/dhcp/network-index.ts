@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const payload = z.looseObject({
   id: z.string(),
-  subnets: z.array(z.unknown()).nullish(),
+  subnets: z.array(z.looseObject({ enable_dhcp: z.boolean().nullish() })).nullish(),
   ports: z.array(z.unknown()).nullish(),
 });
 
@@ -27,7 +27,8 @@ export class NetworkIndex {
     const result = payload.safeParse(network);
     if (!result.success) return;
     const { id, subnets, ports } = result.data;
-    this.#entries.set(id, { subnets: subnets?.length ?? 0, ports: ports?.length ?? 0 });
+    const served = (subnets ?? []).filter(({ enable_dhcp }) => enable_dhcp);
+    this.#entries.set(id, { subnets: served.length, ports: ports?.length ?? 0 });
   }
 
   forget(id: string): void {
@@ -40,9 +41,9 @@ export class NetworkIndex {
     for (const network of networks) this.note(network);
   }
 
-  /** As Neutron's DHCP agent counts in its state reports. */
+  /** As Neutron's DHCP agent counts in its state reports: networks without a served subnet are not in its cache. */
   counters(): Readonly<Record<'networks' | 'subnets' | 'ports', number>> {
-    const all = [...this.#entries.values()];
+    const all = [...this.#entries.values()].filter(({ subnets }) => subnets > 0);
     return {
       networks: all.length,
       subnets: all.reduce((sum, { subnets }) => sum + subnets, 0),

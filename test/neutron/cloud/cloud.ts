@@ -107,9 +107,11 @@ export class Cloud {
     return machine;
   }
 
-  /** An address by DHCP, as the client got it. */
+  /** An address by DHCP, as the client got it; anew if it had one. */
   async lease(machine: Machine): Promise<string> {
     const files = join(this.directory, machine.ns);
+    this.#endClient(machine);
+    await machine.sh('ip -4 addr flush dev eth0');
     const script = new URL('../../../deploy/instance-lease-script', import.meta.url).pathname;
     const client = `dhclient -4 -1 -q -lf ${files}.leases -pf ${files}.pid -sf ${script} eth0`;
     await machine.sh(`timeout 30 ${client}`);
@@ -120,9 +122,15 @@ export class Cloud {
   }
 
   async destroy(machine: Machine): Promise<void> {
-    const pid = join(this.directory, `${machine.ns}.pid`);
-    if (fs.existsSync(pid)) process.kill(Number(fs.readFileSync(pid, 'utf8')), 'SIGKILL');
+    this.#endClient(machine);
     await ip(`netns del ${machine.ns}`);
+  }
+
+  #endClient({ ns }: Machine): void {
+    const file = join(this.directory, `${ns}.pid`);
+    if (!fs.existsSync(file)) return;
+    process.kill(Number(fs.readFileSync(file, 'utf8')), 'SIGKILL');
+    fs.rmSync(file);
   }
 }
 
