@@ -3,7 +3,7 @@
  * told beside the three files (see reload.ts).
  */
 import fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { counters } from '../../lib/kernel/counters.ts';
 import { addedHosts, addedNames, addedOpts } from './compile/dnsmasq.ts';
 import type { Addition, InForce } from './reload.ts';
@@ -121,5 +121,18 @@ export function networksOnDisk(dhcpConfs: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+}
+
+/**
+ * The nearest directory above (or at) `path` that other users can't pass: dnsmasq, which reads its files again as
+ * a user of its own, would find none of them. undefined: the way is free.
+ */
+export function closedDirectory(path: string): string | undefined {
+  const OTHERS_PASS = 0o001;
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const mode = fs.statSync(at, { throwIfNoEntry: false })?.mode;
+    if (mode !== undefined && !(mode & OTHERS_PASS)) return at;
+    if (at === '/') return undefined;
   }
 }

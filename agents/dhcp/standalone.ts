@@ -7,7 +7,7 @@ import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { createDhcpAgent } from './agent.ts';
 import { compileNetwork, type DhcpHost } from './compile/network.ts';
-import { networksOnDisk } from './directory.ts';
+import { closedDirectory, networksOnDisk } from './directory.ts';
 import { type DhcpOptions, dhcpOptions } from './options.ts';
 
 /** dnsmasq is Debian's (2.90): it knows tags in host lines and watches directories. */
@@ -39,6 +39,11 @@ export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions }
   const { host, dhcp } = site.controller.topology;
   const options = standaloneDhcpOptions(dhcp, site.directory);
   site.adopt((record) => compileNetworkRecord(record, host, options));
+  const closed = closedDirectory(options.dhcp_confs);
+  if (closed)
+    site.log.warn(
+      `dnsmasq can't read below ${closed}, so changes will not reach it: chmod o+x ${closed}, or take another --state-dir`,
+    );
   const agent = createDhcpAgent({
     plugin: site.controller,
     reconciler: site.reconciler,
