@@ -86,6 +86,16 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     },
   });
 
+  /** cleanup_on_shutdown: this host is to forward nothing more. */
+  async function removeAll(ids: readonly string[]): Promise<void> {
+    log.info(`cleanup_on_shutdown: removing ${ids.length} routers`);
+    for (const id of ids) {
+      node.reconciler.removeOwner(id);
+      const { failures } = await node.reconciler.reconcile(id);
+      for (const { key, message } of failures) log.warn({ router: id }, `${key}: ${message}`);
+    }
+  }
+
   const part: Part = {
     role: 'l3',
     start() {
@@ -94,6 +104,7 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     },
     async stop() {
       await Promise.all([agent.stop(), reporting.stop()]);
+      if (values.DEFAULT?.cleanup_on_shutdown === true) await removeAll([...index.ids]);
     },
     status() {
       const { listings, pending, problems } = agent.state();

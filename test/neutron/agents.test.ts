@@ -41,6 +41,11 @@ describe('the three agents against a real neutron-server', () => {
   let port: Resource;
   let vm: Machine;
 
+  const agentOf = async (type: string): Promise<Resource> => {
+    const agents = await cloud.server.list('agents');
+    return agents.find(({ agent_type }) => agent_type === type)!;
+  };
+
   const instanceId = () =>
     soon('metadata answers', async () => {
       const { status, body } = await vm.curl('http://169.254.169.254/latest/meta-data/instance-id');
@@ -142,7 +147,7 @@ describe('the three agents against a real neutron-server', () => {
     expect(ttls).toEqual([63, 63, 63]);
   });
 
-  it('make a floating IP reach its port, and report it ACTIVE', async () => {
+  it('[C4] make a floating IP reach its port, and report it ACTIVE', async () => {
     const fip = await cloud.server.create('floatingips', {
       floating_network_id: external.id,
       port_id: port.id,
@@ -171,7 +176,7 @@ describe('the three agents against a real neutron-server', () => {
     expect(headers['x-instance-id-signature']).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('count what they have in their state reports', async () => {
+  it('[A3] count what they have in their state reports', async () => {
     await soon('the next reports', async () => {
       const agents = await cloud.server.list('agents');
       const of = (type: string) =>
@@ -182,7 +187,7 @@ describe('the three agents against a real neutron-server', () => {
     });
   });
 
-  it('go on after the broker was killed: the data path never stops, what was asked meanwhile is done', async () => {
+  it('[A10] go on after the broker was killed: the data path never stops, what was asked meanwhile is done', async () => {
     const stream = vm.pingStream(OUTSIDE.address);
     await cloud.broker.kill();
     await cloud.broker.up();
@@ -195,23 +200,66 @@ describe('the three agents against a real neutron-server', () => {
     );
     const { lost } = await stream.stop();
     expect(lost).toEqual([]);
+    const consumed = (await cloud.broker.list('consumers', 'queue_name')).map(({ queue_name }) => queue_name);
+    expect(consumed).toEqual(expect.arrayContaining(['l3_agent.net-1', 'dhcp_agent.net-1']));
     for (const dhcp of await cloud.server.list('ports', `?network_id=${other.id}`))
       if (dhcp.device_owner !== 'network:dhcp') await cloud.server.remove('ports', dhcp.id);
     await cloud.server.remove('networks', other.id);
     await soon('it is gone again', () => !listNamespaces().includes(`qdhcp-${other.id}`));
   });
 
-  it('find all as it is when they are started again: nothing is written', async () => {
+  it('[A8] take a router away and give it back at once when an operator moves it', async () => {
+    const { id } = await agentOf('L3 agent');
+    await cloud.server.remove(`agents/${id}/l3-routers`, router.id);
+    await soon('the router is gone', () => !listNamespaces().includes(`qrouter-${router.id}`));
+    const before = Date.now();
+    await cloud.server.request('POST', `agents/${id}/l3-routers`, { router_id: router.id });
+    expect(Date.now() - before).toBeLessThan(10_000);
+    await soon(
+      'packets leave again',
+      async () => (await vm.ping(OUTSIDE.address, { count: 1 })).received > 0,
+    );
+  });
+
+  it('[A6] give up what they have when an operator disables them, and take it up again', async () => {
+    const { id } = await agentOf('L3 agent');
+    await cloud.server.update('agents', id, { admin_state_up: false });
+    await soon('the router is gone', () => !listNamespaces().includes(`qrouter-${router.id}`));
+    await cloud.server.update('agents', id, { admin_state_up: true });
+    await soon(
+      'packets leave again',
+      async () => (await vm.ping(OUTSIDE.address, { count: 1 })).received > 0,
+    );
+  });
+
+  it('[A17] follow the MTU of a network', async () => {
+    await cloud.server.update('networks', network.id, { mtu: 1400 });
+    await soon('the device in the router has it', async () => {
+      const links = await output('ip', '-n', `qrouter-${router.id}`, '-o', 'link');
+      return /qr-\S+ .* mtu 1400 /.test(links);
+    });
+  });
+
+  it('[A2][A20] find all as it is when they are started again: nothing but what is stale is touched', async () => {
+    const { started_at, heartbeat_timestamp } = await agentOf('L3 agent');
+    await soon('one more report', async () => {
+      const agent = await agentOf('L3 agent');
+      expect(agent.started_at).toBe(started_at);
+      return agent.heartbeat_timestamp !== heartbeat_timestamp;
+    });
+    const stale = 'qrouter-0f0e0d0c-1111-4222-8333-444455556666';
+    await output('ip', 'netns', 'add', stale);
     const stream = vm.pingStream(OUTSIDE.address);
     for (const name of ['l3', 'dhcp', 'metadata'] as const) {
       expect(await cloud.node.agent(name).stop(), name).toBe(0);
       cloud.node.agent(name).start();
     }
     await settled();
-    for (const name of ['l3', 'dhcp'] as const)
-      await soon(`the ${name} agent has written nothing`, () =>
-        /settled after \d+ ms: 0 kernel writes, 0 forks/.test(cloud.node.agent(name).tail(1_500)),
-      );
+    await soon('the stale namespace is gone', () => !listNamespaces().includes(stale));
+    await soon('started_at is new', async () => (await agentOf('L3 agent')).started_at !== started_at);
+    await soon('dnsmasq was left alone', () =>
+      /settled after \d+ ms: 0 kernel writes, 0 forks/.test(cloud.node.agent('dhcp').tail(1_500)),
+    );
     expect((await stream.stop()).lost).toEqual([]);
   });
 
