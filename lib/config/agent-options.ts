@@ -43,11 +43,6 @@ export const toMessagingOptions = (values: ConfigValues): OptionRecord =>
 /** For the Open vSwitch wiring: [OVS]. */
 export const toOvsOptions = (values: ConfigValues): OptionRecord => pick(values, ovsOptions);
 
-/** What `interface_driver` asks for, by either of its spellings. */
-export function wiringOf(interfaceDriver: string): 'bridge' | 'openvswitch' {
-  return /^linuxbridge$|\.BridgeInterfaceDriver$/.test(interfaceDriver) ? 'bridge' : 'openvswitch';
-}
-
 function pick(values: ConfigValues, options: readonly OptionDeclaration[]): OptionRecord {
   const record: Record<string, Exclude<OptionValue, null>> = {};
   for (const { group, name } of options) {

@@ -7,7 +7,6 @@ import {
   toMessagingOptions,
   toMetadataOptions,
   toOvsOptions,
-  wiringOf,
 } from '../../../lib/config/agent-options.ts';
 import { optionLabel } from '../../../lib/config/option.ts';
 import { ownerElsewhere } from '../../../lib/config/options/elsewhere.ts';
@@ -189,15 +188,6 @@ extensions = fip_qos, port_forwarding
       ovsdb_connection: 'unix:/run/db.sock',
       integration_bridge: 'br-int',
     });
-  });
-
-  test.each([
-    ['openvswitch', 'openvswitch'],
-    ['linuxbridge', 'bridge'],
-    ['neutron.agent.linux.interface.OVSInterfaceDriver', 'openvswitch'],
-    ['neutron.agent.linux.interface.BridgeInterfaceDriver', 'bridge'],
-  ] as const)('interface_driver %s is the wiring %s', (driver, wiring) => {
-    expect(wiringOf(driver)).toBe(wiring);
   });
 });
 
