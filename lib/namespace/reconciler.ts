@@ -57,9 +57,6 @@ const RECORD_DELAY_MS = 500;
 /** A daemon that lived shorter than this is restarted with backoff. */
 const QUICK_DEATH_MS = 5_000;
 
-/** A long row of owners must not keep timers, sockets and kernel events waiting until the last one is done. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 export class Reconciler {
   readonly delta = new Delta();
   private readonly settings: ReconcilerSettings;
@@ -120,7 +117,10 @@ export class Reconciler {
    */
   reconcile(owner: string, cause = 'update'): Promise<Reconciled> {
     const before = this.running.get(owner) ?? Promise.resolve();
-    const next = before.then(nextTurn, nextTurn).then(() => this.run(owner, cause));
+    const next = before.then(
+      () => this.run(owner, cause),
+      () => this.run(owner, cause),
+    );
     this.running.set(owner, next);
     const clear = (): void => {
       if (this.running.get(owner) === next) this.running.delete(owner);
