@@ -1,5 +1,5 @@
 /** Routes and policy rules by rtnetlink. Source: rtnetlink(7), include/uapi/linux/{rtnetlink,fib_rules}.h. */
-import { AF_INET, AF_INET6, cidrBytes, familyOf, ipBytes, ipText } from './ip-bytes.ts';
+import { AF_INET, AF_INET6, cidrBytes, ipBytes, ipText } from './ip-bytes.ts';
 import {
   attributes,
   MessageWriter,
@@ -251,6 +251,3 @@ export const readRules = (socket: NetlinkSocket): KernelRule[] => collectRules(s
 /** The same, each with the payload of its message: a rule may say more than a KernelRule can. */
 export const readRulePayloads = (socket: NetlinkSocket): { rule: KernelRule; payload: Buffer }[] =>
   collectRules(socket, (payload) => ({ rule: decodeRule(payload), payload: Buffer.from(payload) }));
-
-/** The family of a route or rule written as text. */
-export const familyNumber = (text: string): 4 | 6 => (familyOf(text) === AF_INET ? 4 : 6);

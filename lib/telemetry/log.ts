@@ -46,9 +46,6 @@ export const routerLog = (log: Logger, id: string): Logger => log.child({ router
 /** A log that says on every line which network it is about. */
 export const networkLog = (log: Logger, id: string): Logger => log.child({ network: id });
 
-/** For tests and for callers that want silence. */
-export const silentLog = (): Logger => pino({ level: 'silent' });
-
 function standardError(): (line: string) => void {
   const destination = pino.destination({ fd: 2, sync: true });
   return (line) => {
