@@ -6,6 +6,7 @@ import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
+import { isSettled } from '../../lib/process/owner-queue.ts';
 import { DhcpPluginApi } from '../../lib/rpc/plugins/dhcp.ts';
 import {
   DHCP_TOPIC,
@@ -94,10 +95,8 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
       await Promise.all([agent.stop(), reporting.stop()]);
     },
     status() {
-      const { listings, pending, problems } = agent.state();
-      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
-      const settled = listings > 0 && pending <= Object.keys(problems).length;
-      return { settled, problems, server: reporting.status() };
+      const state = agent.state();
+      return { settled: isSettled(state), problems: state.problems, server: reporting.status() };
     },
   };
   return { part, options };

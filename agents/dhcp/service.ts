@@ -4,6 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { ReconcileResult } from '../../lib/process/owner-queue.ts';
 import { dnsmasqArguments } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
@@ -12,11 +13,6 @@ import type { DnsmasqProcess } from './dnsmasq-process.ts';
 import { initialLeases, type Lease, parseLeases, staleLeases } from './leases.ts';
 import type { DhcpOptions } from './options.ts';
 import { type Decision, decideReload, digestOf } from './reload.ts';
-
-export interface ReconcileResult {
-  readonly steps: number;
-  readonly failures: readonly { readonly ns: string; readonly key: string; readonly message: string }[];
-}
 
 /** What this agent needs of the namespace library: owners are network ids. */
 export interface NetworkReconciler {

@@ -1,25 +1,21 @@
 import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
-import { type Backoff, createQueue, PRIORITY } from '../../lib/namespace/queue.ts';
+import type { Backoff } from '../../lib/namespace/queue.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import {
+  createOwnerQueue,
+  idOf,
+  type Logger,
+  messageOf,
+  type OwnerState,
+  type ReconcileResult,
+  shortList,
+} from '../../lib/process/owner-queue.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { portsWithoutMtu } from './compile/ports.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
 import { brokenBy, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
 import type { L3Options } from './options.ts';
-import { isOutdated, mergeTasks, type RouterTask } from './router-task.ts';
-
-/** What this agent needs of a logger; a pino logger is one. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
-export interface ReconcileResult {
-  readonly steps: number;
-  readonly failures: readonly { readonly ns: string; readonly key: string; readonly message: string }[];
-}
 
 /** What this agent needs of the namespace library: owners are router ids. */
 export interface RouterReconciler {
@@ -42,14 +38,8 @@ export interface L3AgentSettings {
   readonly backoff?: Partial<Backoff>;
 }
 
-export interface L3AgentState {
+export interface L3AgentState extends OwnerState {
   readonly routers: number;
-  /** routers that wait, pause after a failure or are worked on */
-  readonly pending: number;
-  /** complete listings so far */
-  readonly listings: number;
-  /** by router id: why its wanted state is not (wholly) applied, one sentence */
-  readonly problems: Readonly<Record<string, string>>;
 }
 
 /** The events of the controller go straight into it. */
@@ -70,108 +60,31 @@ export class RouterFailure extends Error {
   override readonly name = 'RouterFailure';
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-const shortList = (failures: ReconcileResult['failures']): string =>
-  `failed steps: ${failures.length}, first ${failures[0]!.key}: ${failures[0]!.message}`;
-
-const idOf = (payload: unknown): string | undefined =>
-  typeof payload === 'object' && payload !== null && 'id' in payload && typeof payload.id === 'string'
-    ? payload.id
-    : undefined;
-
 /**
  * The L3 agent: controller → queue → validate → compile → reconcile → report. Its memory is what it told the
- * controller and when it decided on each router; all else is in the rows.
+ * controller; all else is in the rows.
  */
 export function createL3Agent(settings: L3AgentSettings): L3Agent {
   const { plugin, reconciler, options, host, logger } = settings;
-  const present = new Set(settings.knownRouters);
   const reported = new Map<string, ReportedFloatingIps>();
-  const decidedAt = new Map<string, number>();
-  const problems = new Map<string, string>();
   const warned = new Set<string>();
-  let listings = 0;
-  let time = 0;
-
-  const backoff = settings.backoff ?? {};
-  const queue = createQueue<RouterTask>({
-    work: processTask,
-    merge: mergeTasks,
-    concurrency: settings.concurrency ?? 8,
-    backoff,
-    onFailure: (router, error, failures, delay) => {
-      note(
-        router,
-        `${messageOf(error)} (attempt ${failures}, next in ${Math.round(delay / 1000)} s)`,
-        messageOf(error),
-      );
+  const owners = createOwnerQueue({
+    noun: 'router',
+    logger,
+    known: settings.knownRouters,
+    list: () => plugin.allRouters?.() ?? once(plugin.syncRouters()),
+    fetch: async (id) => (await plugin.syncRouters([id])).find((payload) => idOf(payload) === id),
+    async build(id, payload) {
+      const wanted = understand(id, payload);
+      if (!wanted) return;
+      if (wanted.groups.length === 0) await remove(id, wanted.router);
+      else await build(wanted.router, wanted.groups, payload);
     },
+    remove,
+    concurrency: settings.concurrency ?? 8,
+    backoff: settings.backoff,
   });
-  const listing = createQueue<undefined>({
-    work: listRouters,
-    backoff,
-    onFailure: (_key, error, failures, delay) =>
-      logger.warn(
-        { failures },
-        `full sync failed, nothing is removed, next attempt in ${Math.round(delay / 1000)} s: ${messageOf(error)}`,
-      ),
-  });
-
-  /** Logs a problem of a router once, not at every attempt that meets it. */
-  function note(router: string, line: string, problem = line): void {
-    if (problems.get(router) === problem) return;
-    problems.set(router, problem);
-    logger.warn({ router }, line);
-  }
-
-  async function listRouters(): Promise<void> {
-    const at = ++time;
-    const listed = new Set<string>();
-    for await (const payloads of plugin.allRouters?.() ?? [await plugin.syncRouters()]) {
-      const ids = payloads.map(idOf);
-      if (ids.includes(undefined))
-        throw new TypeError('a router of the listing has no id: the listing is not trusted');
-      for (const [i, payload] of payloads.entries()) {
-        listed.add(ids[i]!);
-        queue.add(ids[i]!, PRIORITY.fullSync, { kind: 'listed', at, payload });
-      }
-    }
-    for (const id of present) {
-      if (!listed.has(id)) queue.add(id, PRIORITY.fullSync, { kind: 'remove', at, by: 'listing' });
-    }
-    for (const [id, decided] of decidedAt) {
-      if (!present.has(id) && decided < at) decidedAt.delete(id);
-    }
-    listings += 1;
-    logger.info({ routers: listed.size }, 'full sync: all routers of this host are known');
-  }
-
-  async function processTask(id: string, task: RouterTask): Promise<void> {
-    if (isOutdated(task, decidedAt.get(id) ?? 0)) return;
-    const payload = task.kind === 'remove' ? undefined : await newest(id, task);
-    if (payload === undefined) {
-      decidedAt.set(id, Math.max(task.at, decidedAt.get(id) ?? 0));
-      await remove(id);
-      return;
-    }
-    const wanted = understand(id, payload);
-    if (!wanted) return;
-    if (wanted.groups.length === 0) await remove(id, wanted.router);
-    else await build(wanted.router, wanted.groups, payload);
-  }
-
-  /** The payload to go by: the listing's, or the answer to a fetch made now. undefined: there is no such router. */
-  async function newest(id: string, task: RouterTask & { kind: 'fetch' | 'listed' }): Promise<unknown> {
-    if (task.kind === 'listed') {
-      decidedAt.set(id, task.at);
-      return task.payload;
-    }
-    const at = ++time;
-    const payloads = await plugin.syncRouters([id]);
-    decidedAt.set(id, at);
-    return payloads.find((payload) => idOf(payload) === id);
-  }
+  const { present, note, solved } = owners;
 
   /** Validates and compiles. What can't be understood leaves the router as it is, and waits for the next event. */
   function understand(id: string, payload: unknown): { router: Router; groups: RowGroup[] } | undefined {
@@ -235,10 +148,6 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     reported.set(id, after);
   }
 
-  function solved(id: string): void {
-    if (problems.delete(id)) logger.info({ router: id }, 'router is as wanted again');
-  }
-
   function warnOfMtus(router: Router): void {
     for (const port of portsWithoutMtu(router)) {
       if (warned.has(port.id)) continue;
@@ -247,29 +156,17 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     }
   }
 
-  const resync = (): void => listing.add('full sync', PRIORITY.userChange, undefined);
-
   return {
-    start: resync,
-    resync,
-    routersUpdated(ids) {
-      for (const id of ids) queue.add(id, PRIORITY.userChange, { kind: 'fetch', at: ++time });
-    },
-    routersDeleted(ids) {
-      for (const id of ids) queue.add(id, PRIORITY.userChange, { kind: 'remove', at: ++time, by: 'event' });
-    },
-    async idle() {
-      await listing.idle();
-      await queue.idle();
-    },
-    async stop() {
-      await Promise.all([listing.stop(), queue.stop()]);
-    },
-    state: () => ({
-      routers: present.size,
-      pending: queue.size,
-      listings,
-      problems: Object.fromEntries(problems),
-    }),
+    start: owners.resync,
+    resync: owners.resync,
+    routersUpdated: owners.updated,
+    routersDeleted: owners.deleted,
+    idle: owners.idle,
+    stop: owners.stop,
+    state: () => ({ routers: present.size, ...owners.state() }),
   };
+}
+
+async function* once(listing: Promise<readonly unknown[]>): AsyncIterable<readonly unknown[]> {
+  yield await listing;
 }

@@ -8,6 +8,7 @@ import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
+import { isSettled } from '../../lib/process/owner-queue.ts';
 import { L3PluginApi } from '../../lib/rpc/plugins/l3.ts';
 import {
   L3_TOPIC,
@@ -107,10 +108,8 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
       if (values.DEFAULT?.cleanup_on_shutdown === true) await removeAll([...index.ids]);
     },
     status() {
-      const { listings, pending, problems } = agent.state();
-      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
-      const settled = listings > 0 && pending <= Object.keys(problems).length;
-      return { settled, problems, server: reporting.status() };
+      const state = agent.state();
+      return { settled: isSettled(state), problems: state.problems, server: reporting.status() };
     },
   };
   return { part, options };

@@ -1,5 +1,6 @@
 /** An agent that works off listings and events (L3, DHCP) as a part of a standalone process. */
 import type { DhcpEvents, L3Events } from '../model/source.ts';
+import { isSettled, type OwnerState } from '../process/owner-queue.ts';
 import type { Role } from './deployment.ts';
 import type { Part, Site } from './site.ts';
 
@@ -7,13 +8,7 @@ import type { Part, Site } from './site.ts';
 export interface ListingAgent extends Partial<L3Events & DhcpEvents> {
   start(): void;
   stop(): Promise<void>;
-  state(): {
-    /** complete listings so far */
-    readonly listings: number;
-    /** what waits, pauses after a failure or is worked on */
-    readonly pending: number;
-    readonly problems: Readonly<Record<string, string>>;
-  };
+  state(): OwnerState;
 }
 
 export function agentPart(site: Site, role: Role, agent: ListingAgent): Part {
@@ -38,9 +33,8 @@ export function agentPart(site: Site, role: Role, agent: ListingAgent): Part {
       await agent.stop();
     },
     status() {
-      const { listings, pending, problems } = agent.state();
-      // What failed pauses in the queue until its next attempt: nothing can be done about it now.
-      return { settled: listings > 0 && pending <= Object.keys(problems).length, problems };
+      const state = agent.state();
+      return { settled: isSettled(state), problems: state.problems };
     },
   };
 }

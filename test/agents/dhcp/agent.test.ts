@@ -7,8 +7,9 @@ import { networksOnDisk, readInForce } from '../../../agents/dhcp/directory.ts';
 import type { DnsmasqProcess } from '../../../agents/dhcp/dnsmasq-process.ts';
 import { dhcpOptions } from '../../../agents/dhcp/options.ts';
 import type { Release } from '../../../agents/dhcp/release.ts';
-import type { NetworkReconciler, ReconcileResult } from '../../../agents/dhcp/service.ts';
+import type { NetworkReconciler } from '../../../agents/dhcp/service.ts';
 import type { DaemonRow, Row, RowGroup } from '../../../lib/namespace/rows.ts';
+import type { ReconcileResult } from '../../../lib/process/owner-queue.ts';
 import {
   dhcpPort,
   macOf,

@@ -1,28 +1,28 @@
 /**
- * What is to be done about one router. `at` orders tasks and answers of one agent: it counts up with every event
- * and every request.
+ * What is to be done about one owner (a router, a network). `at` orders tasks and answers of one agent: it counts up
+ * with every event and every request.
  */
-export type RouterTask =
-  /** ask for the router and do as the answer says */
+export type OwnerTask =
+  /** ask for the owner and do as the answer says */
   | { readonly kind: 'fetch'; readonly at: number }
   /** in a full listing that was asked for at `at` */
   | { readonly kind: 'listed'; readonly at: number; readonly payload: unknown }
   /** deleted by an event, or absent from a complete listing */
   | { readonly kind: 'remove'; readonly at: number; readonly by: 'event' | 'listing' };
 
-const fromListing = (task: RouterTask): boolean =>
+const fromListing = (task: OwnerTask): boolean =>
   task.kind === 'listed' || (task.kind === 'remove' && task.by === 'listing');
 
 /**
- * Which of two tasks of one router is left. A fetch always gets the newest state; a listing was asked for
+ * Which of two tasks of one owner is left. A fetch always gets the newest state; a listing was asked for
  * before it came in, so that an event may be newer than it.
  */
-export function mergeTasks(waiting: RouterTask, added: RouterTask): RouterTask {
+export function mergeTasks(waiting: OwnerTask, added: OwnerTask): OwnerTask {
   if (!fromListing(added)) return added;
   if (waiting.kind === 'fetch') return waiting;
   return added.at > waiting.at ? added : waiting;
 }
 
-/** True for what a listing said before the agent decided on this router by something newer. */
-export const isOutdated = (task: RouterTask, decidedAt: number): boolean =>
+/** True for what a listing said before the agent decided on this owner by something newer. */
+export const isOutdated = (task: OwnerTask, decidedAt: number): boolean =>
   fromListing(task) && task.at < decidedAt;

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { isOutdated, mergeTasks, type RouterTask } from '../../../agents/l3/router-task.ts';
+import { isOutdated, mergeTasks, type OwnerTask } from '../../../lib/process/owner-task.ts';
 
-const fetch = (at: number): RouterTask => ({ kind: 'fetch', at });
-const listed = (at: number): RouterTask => ({ kind: 'listed', at, payload: {} });
-const deleted = (at: number): RouterTask => ({ kind: 'remove', at, by: 'event' });
-const unlisted = (at: number): RouterTask => ({ kind: 'remove', at, by: 'listing' });
+const fetch = (at: number): OwnerTask => ({ kind: 'fetch', at });
+const listed = (at: number): OwnerTask => ({ kind: 'listed', at, payload: {} });
+const deleted = (at: number): OwnerTask => ({ kind: 'remove', at, by: 'event' });
+const unlisted = (at: number): OwnerTask => ({ kind: 'remove', at, by: 'listing' });
 
-describe('two tasks of one router', () => {
+describe('two tasks of one owner', () => {
   it.each([
     ['an event after a listing counts', listed(1), deleted(2), deleted(2)],
     ['an update after a deletion counts', deleted(1), fetch(2), fetch(2)],
