@@ -21,26 +21,31 @@ export const SECRET = 'vdt-secret';
 /** A network node: Neutron's Linux bridge agent for L2, and Viaduct's agents with configuration files like Neutron's. */
 export class NetworkNode {
   readonly host: string;
+  readonly directory: string;
   readonly statePath: string;
-  readonly #daemons: ReadonlyMap<string, Daemon>;
+  readonly #files = new Map<NodeAgent, readonly string[]>();
+  readonly #daemons: ReadonlyMap<NodeAgent | 'linuxbridge', Daemon>;
 
   constructor(settings: NodeSettings) {
     const { directory, host } = settings;
     this.host = host;
+    this.directory = directory;
     this.statePath = join(directory, 'state');
     fs.mkdirSync(this.statePath, { recursive: true });
     const file = (name: string, ...ini: Ini[]): string => writeIni(join(directory, name), ...ini);
     const common = file('neutron.conf', commonOptions(settings, this.statePath));
-    const agent = (name: NodeAgent, ini: Ini): [string, Daemon] => {
+    const agent = (name: NodeAgent, ini: Ini): [NodeAgent, Daemon] => {
       const own = file(`${name}_agent.ini`, ini);
-      const argv = program(name, '--config-file', common, '--config-file', own);
+      const files = [common, own];
+      this.#files.set(name, files);
+      const argv = program(name, ...files.flatMap((path) => ['--config-file', path]));
       return [name, new Daemon(`viaduct-${name}-agent`, argv, directory)];
     };
     const environment = withoutEbtables(directory);
     const bridgeIni = file('linuxbridge_agent.ini', bridgeOptions(settings));
     const bridgeArgv = ['neutron-linuxbridge-agent', '--config-file', common, '--config-file', bridgeIni];
     const interfaces = { DEFAULT: { interface_driver: 'linuxbridge' } };
-    this.#daemons = new Map([
+    this.#daemons = new Map<NodeAgent | 'linuxbridge', Daemon>([
       ['linuxbridge', new Daemon('linuxbridge-agent', bridgeArgv, directory, environment)],
       agent('l3', interfaces),
       agent('dhcp', { DEFAULT: { interface_driver: 'linuxbridge', enable_isolated_metadata: true } }),
@@ -58,8 +63,15 @@ export class NetworkNode {
     return this.#daemons.get(name)!;
   }
 
-  start(): void {
-    for (const daemon of this.#daemons.values()) daemon.start();
+  /** What an agent of this role is told on its command line; Neutron's own read the same. */
+  configFiles(name: NodeAgent): readonly string[] {
+    return this.#files.get(name)!;
+  }
+
+  /** Starts those named, or all. */
+  start(...names: (NodeAgent | 'linuxbridge')[]): void {
+    const wanted = names.length === 0 ? [...this.#daemons.keys()] : names;
+    for (const name of wanted) this.agent(name).start();
   }
 
   /** Records of routers and networks that this node's agents keep. */
