@@ -29,9 +29,9 @@ procps|test|ps, sysctl
 rabbitmq-server|neutron|the message broker that agents and neutron-server meet at
 neutron-server|neutron|a real server for the agents to work with
 neutron-linuxbridge-agent|neutron|wires the taps of the agents, as on a node
-neutron-l3-agent|neutron|what Viaduct's L3 agent is compared with (and haproxy, radvd, keepalived, which it starts)
-neutron-dhcp-agent|neutron|what Viaduct's DHCP agent is compared with
-neutron-metadata-agent|neutron|what Viaduct's metadata agent is compared with
+neutron-l3-agent|neutron|what the L3 agent is compared with (and haproxy, radvd, keepalived, which it starts)
+neutron-dhcp-agent|neutron|what the DHCP agent is compared with
+neutron-metadata-agent|neutron|what the metadata agent is compared with
 mariadb-server|neutron|the database of neutron-server, of which the tests start their own
 python3-pymysql|neutron|how neutron-server talks to it
 openvswitch-switch|neutron|ovsdb-server and ovs-vswitchd, of which the tests start their own
