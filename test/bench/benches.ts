@@ -12,16 +12,17 @@ export interface Bench {
   readonly progress: (line: string) => void;
 }
 
-const fresh = (directory: string, name: string): string => {
+/** An empty directory below `directory`. */
+export const freshDirectory = (directory: string, name: string): string => {
   const path = join(directory, name);
   fs.rmSync(path, { recursive: true, force: true });
   fs.mkdirSync(path, { recursive: true });
   return path;
 };
 
-const medianOf = (list: readonly Measured[], key: string): number =>
+export const medianOf = (list: readonly Measured[], key: string): number =>
   median(list.map((measured) => measured[key] ?? Number.NaN));
-const most = (list: readonly Measured[], key: string): number =>
+export const most = (list: readonly Measured[], key: string): number =>
   Math.max(...list.map((measured) => measured[key] ?? Number.NaN));
 
 /** N routers: cold and restart, floor and shell, each in new processes and a new sandbox. */
@@ -35,7 +36,7 @@ export async function routers(n: number, { directory, runs, progress }: Bench): 
   const together: Measured[] = [];
   await sandbox([['record', count, recording]]);
   for (let run = 1; run <= runs; run++) {
-    const state = fresh(directory, 'state');
+    const state = freshDirectory(directory, 'state');
     const [built, again] = await sandbox([
       ['cold', count, state],
       ['restart', count, state],
@@ -49,12 +50,12 @@ export async function routers(n: number, { directory, runs, progress }: Bench): 
     ]);
     floor.push(replayed!);
     const [scripted] = await sandbox([
-      ['shell', count, fresh(directory, 'shell')],
+      ['shell', count, freshDirectory(directory, 'shell')],
       ['verify', count],
     ]);
     shell.push(scripted!);
     const [atOnce] = await sandbox([
-      ['shell-together', count, fresh(directory, 'shell')],
+      ['shell-together', count, freshDirectory(directory, 'shell')],
       ['verify', count],
     ]);
     together.push(atOnce!);
@@ -106,7 +107,7 @@ function summary(
 export async function floatingIpAdd(present: number, bench: Bench): Promise<FloatingIpFigures> {
   const found: Measured[] = [];
   for (let run = 1; run <= bench.runs; run++) {
-    const state = fresh(bench.directory, 'state');
+    const state = freshDirectory(bench.directory, 'state');
     const [measured] = await sandbox([['fip-add', String(present), state]]);
     found.push(measured!);
     bench.progress(`fip-add ${present} present, run ${run} of ${bench.runs}: ${rounded(measured!.ms!)} ms`);

@@ -5,6 +5,15 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { renderTable, type TableRow } from '../../agents/cli/table.ts';
 import { type Bench, floatingIpAdd, routers } from './benches.ts';
+import { dhcp, portAdd } from './dhcp-benches.ts';
+import {
+  DHCP_HEADS,
+  type DhcpFigures,
+  dhcpRow,
+  PORT_HEADS,
+  type PortFigures,
+  portRow,
+} from './dhcp-figures.ts';
 import {
   type Figures,
   FLOATING_IP_HEADS,
@@ -18,6 +27,8 @@ import { endSandboxes } from './sandbox.ts';
 
 const ROUTERS = [1, 10, 100, 500];
 const PRESENT = [1, 100, 1000];
+const NETWORKS = [10, 100, 300];
+const PORTS = [10, 5000];
 
 function counts(text: string): number[] {
   return text.split(',').map((part) => {
@@ -73,12 +84,37 @@ const showFloatingIps = (bench: Bench, { json }: Options, present: readonly numb
       ),
   );
 
+const showNetworks = (bench: Bench, { json, n }: Options): Promise<void> =>
+  show<DhcpFigures>(
+    json,
+    n ?? NETWORKS,
+    (count) => dhcp(count, bench),
+    (found) => tableOf(DHCP_HEADS, found.map(dhcpRow)),
+  );
+
+const showPorts = (bench: Bench, { json }: Options, present: readonly number[]): Promise<void> =>
+  show<PortFigures>(
+    json,
+    present,
+    (count) => portAdd(count, bench),
+    (found) =>
+      tableOf(
+        PORT_HEADS,
+        found.map((figures) => portRow(figures, found[0]!)),
+      ),
+  );
+
 const BENCHES: Readonly<Record<string, (bench: Bench, options: Options) => Promise<void>>> = {
   routers: async (bench, options) => {
     await showRouters(bench, options);
     await showFloatingIps(bench, options, PRESENT);
   },
   'fip-add': (bench, options) => showFloatingIps(bench, options, options.n ?? PRESENT),
+  dhcp: async (bench, options) => {
+    await showNetworks(bench, options);
+    await showPorts(bench, options, PORTS);
+  },
+  'dhcp-port-add': (bench, options) => showPorts(bench, options, options.n ?? PORTS),
 };
 
 async function run(name: string, options: Options): Promise<void> {
@@ -96,6 +132,8 @@ async function run(name: string, options: Options): Promise<void> {
     return;
   }
   const directory = fs.mkdtempSync(join(tmpdir(), 'viaduct-bench-'));
+  // dnsmasq reads its files as its own user.
+  fs.chmodSync(directory, 0o755);
   const stop = (signal: NodeJS.Signals): void => {
     endSandboxes();
     fs.rmSync(directory, { recursive: true, force: true });
@@ -112,10 +150,16 @@ async function run(name: string, options: Options): Promise<void> {
 }
 
 await new Command('bench')
-  .description('Measure Viaduct against a shell script and the bare kernel, in namespaces of its own.')
+  .description(
+    'Measure Viaduct against a shell script, the bare kernel and bare daemons, in namespaces of its own.',
+  )
   .argument('<name>', `one of ${Object.keys(BENCHES).join(', ')}`)
   .option('--json', 'one JSON line for each figure')
-  .option('--n <counts>', 'numbers of routers, or of floating IPs present: 1,10,100', counts)
+  .option(
+    '--n <counts>',
+    'numbers of routers or networks, or of floating IPs or ports present: 1,10,100',
+    counts,
+  )
   .option('--runs <count>', 'how often each variant is measured; the median counts', counts, [3])
   .action(run)
   .parseAsync();

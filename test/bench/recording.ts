@@ -8,6 +8,7 @@
 
 import fs from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
+import { stopChecksumOffload } from '../../lib/kernel/ethtool.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
 import { createNamespace, inNamespace, openNamespace } from '../../lib/kernel/netns.ts';
 import { loadRuleset } from '../../lib/kernel/nftables.ts';
@@ -15,13 +16,15 @@ import { writeSysctl } from '../../lib/kernel/sysctl.ts';
 import { setStepHook } from '../../lib/namespace/apply.ts';
 import { elementsText, tableText } from '../../lib/namespace/nft-text.ts';
 import type { Step } from '../../lib/namespace/plan.ts';
-import type { NftElementRow } from '../../lib/namespace/rows.ts';
+import type { DaemonRow, NftElementRow } from '../../lib/namespace/rows.ts';
 
 export type Operation =
   | { readonly kind: 'netns'; readonly ns: string }
   | { readonly kind: 'sysctls'; readonly ns: string; readonly values: [name: string, value: string][] }
   | { readonly kind: 'ruleset'; readonly ns: string; readonly text: string }
-  | { readonly kind: 'netlink'; readonly ns: string; readonly messages: readonly Buffer[] };
+  | { readonly kind: 'netlink'; readonly ns: string; readonly messages: readonly Buffer[] }
+  | { readonly kind: 'offload'; readonly ns: string; readonly device: string }
+  | { readonly kind: 'daemon'; readonly ns: string; readonly argv: readonly string[] };
 
 interface OpenRuleset {
   readonly kind: 'open ruleset';
@@ -34,14 +37,17 @@ interface OpenRuleset {
 export class Recorder {
   private readonly operations: (Operation | OpenRuleset)[] = [];
   private ns = '';
+  /** devices of the batch about to be sent whose checksums are computed from then on */
+  private readonly computing: Operation[] = [];
 
   start(): void {
     setStepHook((step) => this.take(step));
-    const { operations } = this;
+    const { operations, computing } = this;
     const namespaceNow = (): string => this.ns;
     const transact = NetlinkSocket.prototype.transact;
     NetlinkSocket.prototype.transact = function record(requests) {
       operations.push({ kind: 'netlink', ns: namespaceNow(), messages: requests.map((r) => Buffer.from(r)) });
+      operations.push(...computing.splice(0));
       return transact.call(this, requests);
     };
   }
@@ -50,6 +56,8 @@ export class Recorder {
     if (action !== 'create' && row.kind !== 'sysctl' && row.kind !== 'link')
       throw new Error(`a floor is of creations only, not: ${action} ${row.key}`);
     this.ns = row.ns;
+    if (row.kind === 'link' && row.checksumOffload === false)
+      this.computing.push({ kind: 'offload', ns: row.ns, device: row.name });
     const last = this.operations.at(-1);
     if (row.kind === 'netns') this.operations.push({ kind: 'netns', ns: row.ns });
     else if (row.kind === 'sysctl') {
@@ -64,6 +72,11 @@ export class Recorder {
       if (row.kind === 'nft-element') ruleset.elements.push(row);
       else if ('chains' in row) ruleset.tables.push(tableText(row, true));
     }
+  }
+
+  /** Called when it runs: daemons are not started by steps. */
+  daemon({ ns, argv }: Pick<DaemonRow, 'ns' | 'argv'>): void {
+    this.operations.push({ kind: 'daemon', ns, argv });
   }
 
   save(path: string): void {
@@ -105,7 +118,7 @@ function requireDone(socket: NetlinkSocket, ns: string, messages: readonly Buffe
     if (refusal) throw new Error(`replay in ${ns || 'the host'}: ${refusal.words ?? refusal.errno}`);
 }
 
-/** One loop over all of it. @throws Error if the kernel refuses anything */
+/** One loop over all of it but daemons. @throws Error if the kernel refuses anything */
 export function replay(operations: readonly Operation[]): void {
   using host = new NetlinkSocket(NETLINK_ROUTE, '');
   let socket: NetlinkSocket | undefined;
@@ -118,6 +131,9 @@ export function replay(operations: readonly Operation[]): void {
       inNamespace(ns, () => {
         for (const [name, value] of operation.values) writeSysctl(name, value);
       });
+    else if (operation.kind === 'offload') inNamespace(ns, () => stopChecksumOffload(operation.device));
+    else if (operation.kind === 'daemon')
+      throw new Error(`a daemon is not the kernel's: ${operation.argv[0]}`);
     else if (ns === '') requireDone(host, ns, operation.messages);
     else {
       if (!socket || of !== ns) {

@@ -27,6 +27,9 @@ const VARIANTS = fileURLToPath(new URL('./variants.js', import.meta.url));
 const SETTLE_MS = 500;
 const PREPARE = 'mkdir -p /run/netns && mount -t tmpfs none /run/netns && mount -t sysfs none /sys';
 
+/** Daemons end with the sandbox, however that ends. */
+const NAMESPACES = ['--net', '--mount', '--propagation', 'private', '--pid', '--mount-proc', '--kill-child'];
+
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 const running = new Set<ChildProcess>();
@@ -50,7 +53,7 @@ export async function sandbox(commands: readonly Command[]): Promise<Measured[]>
   const node = [process.execPath, '--expose-gc', ...agentOptions(), VARIANTS].map(quoted).join(' ');
   const all: readonly Command[] = [...commands, ['clean']];
   const script = [PREPARE, ...all.map((words) => `${node} ${words.map(quoted).join(' ')}`)].join(' && ');
-  const child = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script], {
+  const child = spawn('unshare', [...NAMESPACES, 'sh', '-c', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     // A group of its own, to be ended as a whole.
     detached: true,

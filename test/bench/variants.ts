@@ -14,6 +14,8 @@ import { inOrder, Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
 import type { Row } from '../../lib/namespace/rows.ts';
 import { floatingIp } from '../kernel/routers.ts';
+import { DHCP_VARIANTS } from './dhcp-variants.ts';
+import { requireEmpty, residentMegabytes, stopwatch } from './measuring.ts';
 import { loadRecording, Recorder, replay } from './recording.ts';
 import { groupsOf, type Payload, payloadOf, payloads } from './routers-under-test.ts';
 import type { Measured } from './sandbox.ts';
@@ -21,29 +23,6 @@ import { writeShellScript } from './shell-script.ts';
 
 /** floating IPs added one after the other to find the median of one */
 const ADDITIONS = 30;
-const MEGABYTE = 1024 * 1024;
-
-function residentMegabytes(): number {
-  globalThis.gc?.();
-  return process.memoryUsage.rss() / MEGABYTE;
-}
-
-/** Milliseconds since then: of the clock, and of the processors (user and kernel), which neighbours disturb less. */
-function stopwatch(): () => { ms: number; cpu: number } {
-  const cpu = process.cpuUsage();
-  const started = performance.now();
-  return () => {
-    const ms = performance.now() - started;
-    const { user, system } = process.cpuUsage(cpu);
-    return { ms, cpu: (user + system) / 1000 };
-  };
-}
-
-function requireEmpty(): void {
-  const found = listNamespaces();
-  if (found.length > 0) throw new Error(`namespaces exist already: ${found.slice(0, 3).join(', ')}`);
-}
-
 /** Payload by payload as an agent's queue hands them over; records on disk and drift repair as in real life. */
 async function build(reconciler: Reconciler, all: Iterable<Payload>): Promise<number> {
   let steps = 0;
@@ -194,8 +173,11 @@ async function main([variant, ...args]: string[]): Promise<Measured> {
       return addFloatingIps(count, ADDITIONS, second);
     case 'clean':
       return clean();
-    default:
-      throw new Error(`no such variant: ${variant}`);
+    default: {
+      const dhcp = DHCP_VARIANTS[variant ?? ''];
+      if (!dhcp) throw new Error(`no such variant: ${variant}`);
+      return dhcp(...args);
+    }
   }
 }
 
