@@ -1,17 +1,20 @@
 import { type Network, parseNetwork } from '../../lib/model/network.ts';
 import type { DhcpEvents, DhcpPlugin } from '../../lib/model/source.ts';
-import type { Backoff } from '../../lib/namespace/queue.ts';
+import { type Backoff, PRIORITY, type Priority } from '../../lib/namespace/queue.ts';
 import { daemon, netns } from '../../lib/namespace/rows.ts';
 import {
   createOwnerQueue,
+  idOf,
   type Logger,
   messageOf,
   type OwnerState,
   shortList,
 } from '../../lib/process/owner-queue.ts';
-import { dhcpNamespace, networkDirectory } from './compile/identity.ts';
+import { dhcpDeviceId, dhcpNamespace, networkDirectory } from './compile/identity.ts';
 import type { DhcpHost } from './compile/network.ts';
+import { NoAddressLeft } from './dhcp-port.ts';
 import { type DnsmasqProcess, dnsmasqProcess } from './dnsmasq-process.ts';
+import { NetworkView, type Verdict } from './network-view.ts';
 import type { DhcpOptions } from './options.ts';
 import { ReadyPorts } from './ready-ports.ts';
 import { type NetworkReconciler, Services } from './service.ts';
@@ -32,10 +35,25 @@ export interface DhcpAgentSettings {
 
 export interface DhcpAgentState extends OwnerState {
   readonly networks: number;
+  /** of the networks that are served, as in state reports */
+  readonly counters: Readonly<Record<'networks' | 'subnets' | 'ports', number>>;
+}
+
+/** What the server says of one port. */
+export interface PortMessage {
+  /** undefined: the server does not say it */
+  readonly networkId: string | undefined;
+  readonly priority?: Priority;
 }
 
 /** The events of the controller go straight into it. */
 export interface DhcpAgent extends DhcpEvents {
+  networksUpdated(ids: string[], priority?: Priority): void;
+  networksDeleted(ids: string[], priority?: Priority): void;
+  /** `port` in full: it is believed as far as it is not stale, and nothing is asked for */
+  portChanged(message: PortMessage & { readonly port: unknown; readonly created: boolean }): void;
+  portDeleted(message: PortMessage & { readonly portId: string }): void;
+  subnetDeleted(message: PortMessage & { readonly subnetId: string }): void;
   /** Asks for all networks of this host. */
   start(): void;
   /** Asks for all networks again: after a lost connection, or when the server says so. */
@@ -60,6 +78,9 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   const { plugin, reconciler, options, host, logger } = settings;
   const warnings = new Map<string, ReadonlySet<string>>();
   const postponed = new Map<string, { timer: NodeJS.Timeout; over: Promise<void> }>();
+  const view = new NetworkView((id) => dhcpDeviceId(host.name, id));
+  /** networks whose subnet has no address left for this agent */
+  const starved = new Set<string>();
   let stopped = false;
 
   const services = new Services({
@@ -78,20 +99,54 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     logger,
     known: new Set([...settings.knownNetworks, ...(settings.leftNetworks ?? [])]),
     async *list() {
-      yield await plugin.getActiveNetworksInfo();
+      const networks = await plugin.getActiveNetworksInfo();
+      view.listed(new Set(networks.flatMap((network) => idOf(network) ?? [])));
+      yield networks;
     },
     fetch: (id) => plugin.getNetworkInfo(id),
-    async build(id, found) {
-      const payload = await (plugin.withDhcpPort?.(found) ?? found);
-      const network = payload === null ? null : understand(id, payload);
-      if (network === null) await remove(id);
-      else if (network) await serve(network, payload);
+    build: (id, found, at) => build(id, found, at),
+    async buildKnown(id) {
+      const payload = view.current(id);
+      const network = payload === undefined ? undefined : understand(id, payload);
+      if (network) await serve(network, payload);
     },
     remove,
     concurrency: options.num_sync_threads,
     backoff: settings.backoff,
   });
   const { present, note, solved } = owners;
+
+  async function build(id: string, answer: unknown, at: number): Promise<void> {
+    const found = view.asked(id, answer, at);
+    const payload = await completed(id, found);
+    if (payload === undefined) return;
+    const network = payload === null ? null : understand(id, payload);
+    if (network === null) await remove(id);
+    else if (network) {
+      view.keep(id, payload, at);
+      // What was said while the port was made is part of it.
+      const current = view.current(id);
+      await serve(understand(id, current) ?? network, current);
+    }
+  }
+
+  /** With this host's port; null: there is no such network, undefined: it can have none now. */
+  async function completed(id: string, found: unknown): Promise<unknown | null | undefined> {
+    try {
+      const payload = await (plugin.withDhcpPort?.(found) ?? found);
+      starved.delete(id);
+      return payload;
+    } catch (error) {
+      if (!(error instanceof NoAddressLeft)) throw error;
+      starved.add(id);
+      note(
+        id,
+        `${error.message}; it is asked for again when something of the network changes`,
+        error.message,
+      );
+      return undefined;
+    }
+  }
 
   /** What can't be understood leaves the network as it is, and waits for the next event. */
   function understand(id: string, payload: unknown): Network | undefined {
@@ -131,7 +186,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     const over = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
         postponed.delete(id);
-        owners.updated([id]);
+        owners.known(id);
         resolve();
       }, milliseconds);
     });
@@ -144,6 +199,8 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     if (failures.length > 0) throw new NetworkFailure(`removing network ${id}: ${shortList(failures)}`);
     if (present.has(id)) await plugin.notServed?.(id);
     ready.forget(id);
+    view.forget(id);
+    starved.delete(id);
     warnings.delete(id);
     solved(id);
     if (present.delete(id)) logger.info({ network: id }, 'network is not served any more');
@@ -156,11 +213,35 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     warnings.set(id, new Set(messages));
   }
 
+  function follow(networkId: string, priority: Priority | undefined, verdict: Verdict): void {
+    if ('stale' in verdict) logger.debug({ network: networkId }, `passed over: ${verdict.stale}`);
+    else if ('ask' in verdict || starved.has(networkId)) {
+      if ('ask' in verdict && present.has(networkId))
+        logger.info({ network: networkId }, `resync: ${verdict.ask}`);
+      owners.updated([networkId], priority);
+    } else owners.known(networkId, priority);
+  }
+
   return {
     start: owners.resync,
     resync: owners.resync,
     networksUpdated: owners.updated,
     networksDeleted: owners.deleted,
+    portChanged({ networkId, port, created, priority = PRIORITY.userChange }) {
+      if (networkId === undefined) return;
+      const verdict = view.portSaid(networkId, port, created, owners.now());
+      // Of a network that is not this host's, or not yet: its listing decides.
+      if (view.current(networkId) !== undefined || starved.has(networkId))
+        follow(networkId, priority, verdict);
+    },
+    portDeleted({ networkId, portId, priority }) {
+      const id = networkId ?? view.networkWith('ports', portId);
+      if (id !== undefined) follow(id, priority, view.portDeleted(id, portId));
+    },
+    subnetDeleted({ networkId, subnetId, priority }) {
+      const id = networkId ?? view.networkWith('subnets', subnetId);
+      if (id !== undefined && (present.has(id) || starved.has(id))) owners.updated([id], priority);
+    },
     async idle() {
       await owners.idle();
       while (postponed.size > 0) {
@@ -177,7 +258,12 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     },
     state() {
       const { pending, ...state } = owners.state();
-      return { networks: present.size, pending: pending + postponed.size, ...state };
+      return {
+        networks: present.size,
+        pending: pending + postponed.size,
+        counters: view.counters(),
+        ...state,
+      };
     },
   };
 }

@@ -16,6 +16,11 @@ export class DhcpPortConflict extends Error {
   override readonly name = 'DhcpPortConflict';
 }
 
+/** A subnet has no address left for it: what frees one is told by an event. */
+export class NoAddressLeft extends Error {
+  override readonly name = 'NoAddressLeft';
+}
+
 /** device_id of ports that wait for a DHCP agent to take them (`neutron_lib/constants.py`). */
 const RESERVED = 'reserved_dhcp_port';
 
@@ -31,7 +36,7 @@ const hasOthers = (port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): bo
 /**
  * The payload with this host's DHCP port among its ports; the same object if nothing had to be done, or nothing is
  * served, or the payload is not understood (which is said where it is compiled). null: the network is gone.
- * @throws DhcpPortConflict, or what a call throws (RemoteError IpAddressGenerationFailure: no address is left)
+ * @throws DhcpPortConflict, NoAddressLeft, or what a call throws
  */
 export async function withDhcpPort(
   server: DhcpPortServer,
@@ -48,7 +53,10 @@ export async function withDhcpPort(
     if (again !== undefined) return again;
     throw new DhcpPortConflict(`network ${id}: no DHCP port could be had, another process changes its ports`);
   } catch (error) {
-    if (error instanceof RemoteError && error.className === 'NetworkNotFound') return null;
+    const { className } = error instanceof RemoteError ? error : { className: undefined };
+    if (className === 'NetworkNotFound') return null;
+    if (className === 'IpAddressGenerationFailure')
+      throw new NoAddressLeft(`no address is left for this agent's port: ${(error as Error).message}`);
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 import { toDhcpOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import type { DhcpPlugin } from '../../lib/model/source.ts';
+import { PRIORITY } from '../../lib/namespace/queue.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
@@ -14,22 +15,24 @@ import {
   dhcpEndpoints,
 } from '../../lib/rpc/plugins/dhcp-notifications.ts';
 import { DHCP_AGENT } from '../../lib/rpc/plugins/state-reports.ts';
-import { createDhcpAgent } from './agent.ts';
+import { createDhcpAgent, type DhcpAgent } from './agent.ts';
 import { dhcpDeviceId } from './compile/identity.ts';
 import { withDhcpPort } from './dhcp-port.ts';
 import { networksOnDisk } from './directory.ts';
-import { NetworkIndex } from './network-index.ts';
 import { type DhcpOptions, dhcpOptions } from './options.ts';
 import { compileNetworkRecord, standaloneHost } from './standalone.ts';
+
+/** Priorities of notifications are 0 … 6; a server's nonsense must not reach those of a full sync. */
+const MOST_PATIENT = 10;
 
 export const neutronDhcpOptions = (values: ConfigValues): DhcpOptions =>
   dhcpOptions({ ...toDhcpOptions(values), wiring: neutronWiring(values) });
 
 /** As Neutron's agent reports them; a server may read its load from the counters (dhcp_load_type). */
-export const dhcpConfigurations = (values: ConfigValues, options: DhcpOptions, index: NetworkIndex) => ({
+export const dhcpConfigurations = (values: ConfigValues, options: DhcpOptions, agent: DhcpAgent) => ({
   dhcp_driver: values.DEFAULT?.dhcp_driver,
   dhcp_lease_duration: options.dhcp_lease_duration,
-  ...index.counters(),
+  ...agent.state().counters,
 });
 
 export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options: DhcpOptions } {
@@ -37,16 +40,14 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   const options = neutronDhcpOptions(values);
   node.adopt((record) => compileNetworkRecord(record, host, options));
   const known = node.recorded(['network']);
-  const left = networksOnDisk(options.dhcp_confs);
-  const index = new NetworkIndex([...known, ...left]);
   const agent = createDhcpAgent({
-    plugin: indexing(new DhcpPluginApi(rpc, host), host, index, () => reporting.confirm()),
+    plugin: confirming(new DhcpPluginApi(rpc, host), host, () => reporting.confirm()),
     reconciler: node.reconciler,
     options,
     host: standaloneHost(host),
     logger: log,
     knownNetworks: known,
-    leftNetworks: left,
+    leftNetworks: networksOnDisk(options.dhcp_confs),
   });
   const server = rpc.serve({
     topic: DHCP_TOPIC,
@@ -61,7 +62,7 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   });
   const reporting: Reporting = new Reporting(node, {
     agent: DHCP_AGENT,
-    configurations: () => dhcpConfigurations(values, options, index),
+    configurations: () => dhcpConfigurations(values, options, agent),
     servers: [server],
     resync: () => {
       agent.resync();
@@ -69,20 +70,18 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
     },
   });
 
-  /** What a notification says is never built: the network is asked for, and the answer is as new as the notification. */
-  function follow({ method, networkId: id }: DhcpNotification): void {
-    if (id === null) reporting.resync(`${method} of a network the server does not name`);
-    else if (method === 'network_delete_end') {
-      // Every DHCP agent hears of it.
-      if (!index.has(id)) return;
-      index.forget(id);
-      agent.networksDeleted([id]);
-    } else {
-      // A port's network was told before, if it is ours.
-      if (method.startsWith('port_') && !index.has(id)) return;
-      index.add(id);
-      agent.networksUpdated([id]);
-    }
+  /** Less urgent notifications wait for more urgent ones; all of them come before a full sync. */
+  function follow({ method, networkId, priority: given, payload }: DhcpNotification): void {
+    const priority = PRIORITY.userChange + Math.min(Math.max(given, 0), MOST_PATIENT);
+    const about = { networkId: networkId ?? undefined, priority };
+    if (method === 'port_create_end' || method === 'port_update_end')
+      agent.portChanged({ ...about, port: payload.port, created: method === 'port_create_end' });
+    else if (method === 'port_delete_end') agent.portDeleted({ ...about, portId: String(payload.port_id) });
+    else if (method === 'subnet_delete_end')
+      agent.subnetDeleted({ ...about, subnetId: String(payload.subnet_id) });
+    else if (networkId === null) reporting.resync(`${method} of a network the server does not name`);
+    else if (method === 'network_delete_end') agent.networksDeleted([networkId], priority);
+    else agent.networksUpdated([networkId], priority);
   }
 
   const part: Part = {
@@ -102,26 +101,14 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   return { part, options };
 }
 
-/** The server, with a look at what it answers. `confirm`: see Reporting. */
-function indexing(
-  server: DhcpPluginApi,
-  host: string,
-  index: NetworkIndex,
-  confirm: () => Promise<void>,
-): DhcpPlugin {
+/** The server, asked for everything only when its answer can be trusted: see Reporting. */
+function confirming(server: DhcpPluginApi, host: string, confirm: () => Promise<void>): DhcpPlugin {
   return {
     async getActiveNetworksInfo() {
       await confirm();
-      const networks = await server.getActiveNetworksInfo();
-      index.list(networks);
-      return networks;
+      return await server.getActiveNetworksInfo();
     },
-    async getNetworkInfo(id) {
-      const network = await server.getNetworkInfo(id);
-      if (network === null) index.forget(id);
-      else if (index.has(id)) index.note(network);
-      return network;
-    },
+    getNetworkInfo: (id) => server.getNetworkInfo(id),
     dhcpReadyOnPorts: (ids) => server.dhcpReadyOnPorts(ids),
     withDhcpPort: (network) => withDhcpPort(server, host, network),
     notServed: (id) => server.releaseDhcpPort(id, dhcpDeviceId(host, id)),

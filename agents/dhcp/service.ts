@@ -42,6 +42,8 @@ const SHORTEST_RELOAD_INTERVAL = 1_000;
 const RELEASE_ROUNDS = 3;
 const RELEASE_PAUSE = 300;
 
+const RESTART: Decision = { action: 'restart' };
+
 const sameArguments = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((arg, i) => arg === b[i]);
 
@@ -50,6 +52,8 @@ const isFileFailure = ({ key }: ReconcileResult['failures'][number]): boolean =>
 export class Services {
   private readonly settings: ServiceSettings;
   private readonly toldAt = new Map<string, number>();
+  /** own addresses that dnsmasq was last seen with */
+  private readonly addresses = new Map<string, string>();
 
   constructor(settings: ServiceSettings) {
     this.settings = settings;
@@ -78,7 +82,10 @@ export class Services {
     const { reconciler } = this.settings;
     const { directory, lines, daemon } = service;
     const record = { kind: 'network', payload };
+    const before = this.addresses.get(network.id);
+    const addresses = this.addressesOf(network);
     const want = (groups: readonly RowGroup[]): Promise<ReconcileResult> => {
+      this.addresses.set(network.id, addresses);
       reconciler.setDesired(network.id, groups, record);
       return reconciler.reconcile(network.id);
     };
@@ -96,7 +103,9 @@ export class Services {
     }
     const inForce = files.readInForce(directory);
     const watches = daemon.argv.some((arg) => arg.startsWith('--dhcp-hostsdir='));
-    const decision = decideReload(inForce, lines, watches);
+    // dnsmasq answers from its own addresses: when they change Neutron's agent starts it anew, too.
+    const hasMoved = before !== undefined && before !== addresses;
+    const decision = hasMoved ? RESTART : decideReload(inForce, lines, watches);
     const told = decision.action;
     if (decision.action === 'none') return { told, ...(await want(compiled.groups)) };
     const oldHosts = files.readHosts(directory);
@@ -134,7 +143,16 @@ export class Services {
     const result = await reconciler.reconcile(networkId);
     if (result.failures.length === 0) files.removeDirectory(networkDirectory(options.dhcp_confs, networkId));
     this.toldAt.delete(networkId);
+    this.addresses.delete(networkId);
     return result;
+  }
+
+  private addressesOf(network: Network): string {
+    const fixed = ownPort(network, this.settings.host.name)?.fixed_ips ?? [];
+    return fixed
+      .map(({ ip_address }) => ip_address)
+      .sort()
+      .join();
   }
 
   private timeToWait(networkId: string): number {

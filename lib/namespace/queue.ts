@@ -3,9 +3,9 @@
  * waits for before what a full sync found, and failures back after a growing pause.
  */
 
-/** Smaller goes first. */
-export const PRIORITY = { userChange: 1, fullSync: 2 } as const;
-export type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
+/** Smaller goes first. Between a user's change and a full sync an agent may grade its events. */
+export const PRIORITY = { related: 0, userChange: 1, fullSync: 100 } as const;
+export type Priority = number;
 
 export interface Backoff {
   /** pause after the first failure, milliseconds */
@@ -166,7 +166,7 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
     add(key, priority, task) {
       if (stopped) return;
       const pause = paused.get(key);
-      if (pause && priority > PRIORITY.userChange) {
+      if (pause && priority >= PRIORITY.fullSync) {
         pause.entry.task = merge(pause.entry.task, task);
         return;
       }

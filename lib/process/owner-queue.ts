@@ -2,7 +2,7 @@
  * What the agents that build owners (routers, networks) have in common: a listing of all of them, events about single
  * ones, and one queue in which each is built, left or removed. What an owner is and how it is built is the agent's.
  */
-import { type Backoff, createQueue, PRIORITY } from '../namespace/queue.ts';
+import { type Backoff, createQueue, PRIORITY, type Priority } from '../namespace/queue.ts';
 import { isOutdated, mergeTasks, type OwnerTask } from './owner-task.ts';
 
 /** What such an agent needs of a logger; a pino logger is one. */
@@ -41,8 +41,10 @@ export interface OwnerQueueSettings {
   readonly list: () => AsyncIterable<readonly unknown[]>;
   /** The newest payload; undefined or null: there is no such owner (any more). A rejection: it is tried again. */
   readonly fetch: (id: string) => Promise<unknown>;
-  /** Makes it so, and keeps `present`. A rejection: it is tried again. */
-  readonly build: (id: string, payload: unknown) => Promise<void>;
+  /** Makes it so, and keeps `present`. `at`: when the payload was asked for. A rejection: it is tried again. */
+  readonly build: (id: string, payload: unknown, at: number) => Promise<void>;
+  /** Makes it what is known by now. A rejection: it is tried again. */
+  readonly buildKnown?: (id: string) => Promise<void>;
   /** Takes the owner from this host, and keeps `present`. */
   readonly remove: (id: string) => Promise<void>;
   /** owners worked on at the same time */
@@ -56,8 +58,12 @@ export interface OwnerQueue {
   /** Asks for all owners. */
   resync(): void;
   /** Something about them is new: they are asked for. */
-  updated(ids: Iterable<string>): void;
-  deleted(ids: Iterable<string>): void;
+  updated(ids: Iterable<string>, priority?: Priority): void;
+  deleted(ids: Iterable<string>, priority?: Priority): void;
+  /** What is known of it has changed: buildKnown is called. */
+  known(id: string, priority?: Priority): void;
+  /** A point in the order of events and requests. */
+  now(): number;
   /** Logs a problem of an owner once, not at every attempt that meets it. */
   note(id: string, line: string, problem?: string): void;
   solved(id: string): void;
@@ -136,34 +142,32 @@ export function createOwnerQueue(settings: OwnerQueueSettings): OwnerQueue {
 
   async function work(id: string, task: OwnerTask): Promise<void> {
     if (isOutdated(task, decidedAt.get(id) ?? 0)) return;
-    const payload = task.kind === 'remove' ? undefined : await newest(id, task);
-    if (payload === undefined || payload === null) {
-      decidedAt.set(id, Math.max(task.at, decidedAt.get(id) ?? 0));
-      await settings.remove(id);
-    } else await settings.build(id, payload);
+    if (task.kind === 'known') {
+      await settings.buildKnown?.(id);
+      return;
+    }
+    const { payload, at } = task.kind === 'fetch' ? await fetched(id) : { payload: undefined, ...task };
+    decidedAt.set(id, Math.max(at, decidedAt.get(id) ?? 0));
+    if (payload === undefined || payload === null) await settings.remove(id);
+    else await settings.build(id, payload, at);
   }
 
-  /** The payload to go by: the listing's, or the answer to a fetch made now. */
-  async function newest(id: string, task: OwnerTask & { kind: 'fetch' | 'listed' }): Promise<unknown> {
-    if (task.kind === 'listed') {
-      decidedAt.set(id, task.at);
-      return task.payload;
-    }
+  async function fetched(id: string): Promise<{ payload: unknown; at: number }> {
     const at = ++time;
-    const payload = await settings.fetch(id);
-    decidedAt.set(id, at);
-    return payload;
+    return { payload: await settings.fetch(id), at };
   }
 
   return {
     present,
     resync: () => listing.add('full sync', PRIORITY.userChange, undefined),
-    updated(ids) {
-      for (const id of ids) queue.add(id, PRIORITY.userChange, { kind: 'fetch', at: ++time });
+    updated(ids, priority = PRIORITY.userChange) {
+      for (const id of ids) queue.add(id, priority, { kind: 'fetch', at: ++time });
     },
-    deleted(ids) {
-      for (const id of ids) queue.add(id, PRIORITY.userChange, { kind: 'remove', at: ++time, by: 'event' });
+    deleted(ids, priority = PRIORITY.userChange) {
+      for (const id of ids) queue.add(id, priority, { kind: 'remove', at: ++time, by: 'event' });
     },
+    known: (id, priority = PRIORITY.userChange) => queue.add(id, priority, { kind: 'known', at: ++time }),
+    now: () => ++time,
     note,
     solved(id) {
       if (problems.delete(id)) logger.info({ [noun]: id }, `${noun} is as wanted again`);

@@ -3,6 +3,8 @@
  * with every event and every request.
  */
 export type OwnerTask =
+  /** what is known of the owner has changed: no need to ask */
+  | { readonly kind: 'known'; readonly at: number }
   /** ask for the owner and do as the answer says */
   | { readonly kind: 'fetch'; readonly at: number }
   /** in a full listing that was asked for at `at` */
@@ -14,10 +16,12 @@ const fromListing = (task: OwnerTask): boolean =>
   task.kind === 'listed' || (task.kind === 'remove' && task.by === 'listing');
 
 /**
- * Which of two tasks of one owner is left. A fetch always gets the newest state; a listing was asked for
+ * Which of two tasks of one owner is left. What is known goes into whatever else is to be done. A fetch always gets the newest state; a listing was asked for
  * before it came in, so that an event may be newer than it.
  */
 export function mergeTasks(waiting: OwnerTask, added: OwnerTask): OwnerTask {
+  if (waiting.kind === 'known') return added;
+  if (added.kind === 'known') return waiting;
   if (!fromListing(added)) return added;
   if (waiting.kind === 'fetch') return waiting;
   return added.at > waiting.at ? added : waiting;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDhcpAgent, type DhcpAgent } from '../../../agents/dhcp/agent.ts';
+import { NoAddressLeft } from '../../../agents/dhcp/dhcp-port.ts';
 import { networksOnDisk, readInForce } from '../../../agents/dhcp/directory.ts';
 import type { DnsmasqProcess } from '../../../agents/dhcp/dnsmasq-process.ts';
 import { dhcpOptions } from '../../../agents/dhcp/options.ts';
@@ -96,7 +97,8 @@ function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetwo
   const host = fakeHost();
   const ready: string[] = [];
   const warnings: string[] = [];
-  const state = { payloads: first, failing: false };
+  const asked: string[] = [];
+  const state = { payloads: first, failing: false, exhausted: false };
   const create = () => {
     const agent = createDhcpAgent({
       plugin: {
@@ -105,7 +107,12 @@ function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetwo
           return state.payloads;
         },
         async getNetworkInfo(id) {
+          asked.push(id);
           return state.payloads.find((payload) => (payload as { id: string }).id === id) ?? null;
+        },
+        async withDhcpPort(network) {
+          if (state.exhausted) throw new NoAddressLeft('no address is left');
+          return network;
         },
         async dhcpReadyOnPorts(ids) {
           ready.push(...ids);
@@ -130,7 +137,8 @@ function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetwo
     await agent.idle();
     return host.events();
   };
-  return { host, agent, create, state, ready, warnings, change };
+  /** `asked`: networks asked for one by one since the last look */
+  return { host, agent, create, state, ready, warnings, change, asked: () => asked.splice(0) };
 }
 
 const startAndForget = async ({ agent, host }: ReturnType<typeof setUp>) => {
@@ -269,5 +277,97 @@ describe('the DHCP agent', () => {
     await startAndForget(site);
     expect(await site.change(payloadOf(vm(5, '10.0.1.300')))).toEqual([]);
     expect(site.agent.state().problems[NETWORK]).toContain('10.0.1.300');
+  });
+
+  describe('told of a port', () => {
+    const told = async (site: ReturnType<typeof setUp>, port: unknown, created = true) => {
+      site.agent.portChanged({ networkId: NETWORK, port, created });
+      await site.agent.idle();
+      return site.host.events();
+    };
+    const hosts = () => readInForce(join(confs, NETWORK)).lines.host.map((line) => line.split(',').at(-1));
+    const setUpWith = async (...ports: readonly unknown[]) => {
+      const site = setUp([payloadOf(...ports)]);
+      await startAndForget(site);
+      return site;
+    };
+
+    it('serves it without asking, and reports it ready', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'));
+      expect(await told(site, vm(6, '10.0.1.6'))).toEqual(['write host', 'write addn_hosts']);
+      expect(hosts()).toEqual(['10.0.1.5', '10.0.1.6']);
+      expect(site.asked()).toEqual([]);
+      await expect.poll(() => site.ready).toContain(portId(6));
+    });
+
+    it('forgets one that is deleted without asking, and a late message does not bring it back', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'), vm(6, '10.0.1.6'));
+      site.agent.portDeleted({ networkId: NETWORK, portId: portId(6) });
+      await site.agent.idle();
+      expect(hosts()).toEqual(['10.0.1.5']);
+      site.host.events();
+      expect(await told(site, vm(6, '10.0.1.6', { revision_number: 99 }), false)).toEqual([]);
+      expect(site.asked()).toEqual([]);
+    });
+
+    it('passes over an older revision than it knows', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5', { revision_number: 7 }));
+      expect(await told(site, vm(5, '10.0.1.4', { revision_number: 6 }), false)).toEqual([]);
+      expect(await told(site, vm(5, '10.0.1.8', { revision_number: 8 }), false)).toContain('signal');
+      expect(hosts()).toEqual(['10.0.1.8']);
+      expect(site.asked()).toEqual([]);
+    });
+
+    it('asks for the network when a new port has the address of another', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'));
+      site.state.payloads = [payloadOf(vm(6, '10.0.1.5'))];
+      await told(site, vm(6, '10.0.1.5'));
+      expect(site.asked()).toEqual([NETWORK]);
+      expect(readInForce(join(confs, NETWORK)).lines.host).toHaveLength(1);
+    });
+
+    it('with other addresses of its own port starts dnsmasq anew', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'));
+      expect(await told(site, dhcpPort(99, [[1, '10.0.1.3']]), false)).toEqual(['stop', 'start']);
+      expect(site.asked()).toEqual([]);
+    });
+
+    it('asks for the network when its own port was deleted or has other subnets', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'));
+      await told(site, dhcpPort(99, [[2, '10.0.2.3']]), false);
+      expect(site.asked()).toEqual([NETWORK]);
+      site.state.payloads = [networkPayload([subnetPayload(1)], [dhcpPort(98, [[1, '10.0.1.3']])])];
+      site.agent.portDeleted({ networkId: NETWORK, portId: portId(99) });
+      await site.agent.idle();
+      expect(site.asked()).toEqual([NETWORK]);
+    });
+
+    it('of a network it does not serve does nothing', async () => {
+      const site = setUp([]);
+      await startAndForget(site);
+      expect(await told(site, vm(6, '10.0.1.6'))).toEqual([]);
+      expect(site.asked()).toEqual([]);
+    });
+
+    it('that makes no sense asks the server', async () => {
+      const site = await setUpWith(vm(5, '10.0.1.5'));
+      await told(site, vm(6, '10.0.1.600'));
+      expect(site.asked()).toEqual([NETWORK]);
+    });
+  });
+
+  it('waits for an event when no address is left for its port, and goes on serving what it can', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    site.state.exhausted = true;
+    site.agent.start();
+    await site.agent.idle();
+    expect(site.agent.state().problems[NETWORK]).toContain('no address is left');
+    expect(site.asked()).toEqual([]);
+    site.state.exhausted = false;
+    site.agent.portDeleted({ networkId: NETWORK, portId: portId(7) });
+    await site.agent.idle();
+    expect(site.asked()).toEqual([NETWORK]);
+    expect(site.host.events()).toContain('start');
+    expect(site.agent.state().problems).toEqual({});
   });
 });
