@@ -17,6 +17,7 @@ libnftables1|runtime|nftables rulesets, loaded in-process
 dnsmasq-base|runtime|DHCP and DNS server of each network (the -base package starts no service)
 iproute2|runtime|ip: for people who look into a namespace
 nftables|test|nft: shows the rulesets, and is the yardstick of the bench
+iptables|test|makes rules as the agents of Neutron do, to be taken over
 conntrack|test|shows and checks connection tracking
 isc-dhcp-client|test|dhclient: a real DHCP client in the test instances
 dnsmasq-utils|test|dhcp_release: gives a lease back

@@ -17,8 +17,10 @@ import { loadRuleset } from '../kernel/nftables.ts';
 import { deleteRoute, replaceRoute } from '../kernel/route.ts';
 import { RuleList } from '../kernel/rule-list.ts';
 import { writeSysctl } from '../kernel/sysctl.ts';
+import { removeXtChains, restoreXtables } from '../kernel/xtables.ts';
 import { isTaken, lacksIpv6, linkRequests, takePlace } from './link-requests.ts';
 import { deleteTableText, elementsText, tableText } from './nft-text.ts';
+import { NEUTRON_CHAINS } from './ownership.ts';
 import { type Step, stageOf } from './plan.ts';
 import type { LinkRow, NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
 
@@ -59,6 +61,10 @@ const EAFNOSUPPORT = 97;
 
 /** What is gone already needs no removal. */
 const ALREADY_GONE = new Set([ENOENT, ESRCH, ENODEV, EADDRNOTAVAIL]);
+
+const isRuleset = ({ kind }: { kind: Row['kind'] }): boolean =>
+  kind === 'nft-table' || kind === 'nft-element' || kind === 'xtables';
+const rulesetOf = ({ ns }: { ns: string }): string => `${ns}|ruleset`;
 
 /** One run of apply: the sockets it opened, the indexes it looked up, what failed. */
 class Run {
@@ -127,14 +133,18 @@ class Run {
     this.outcomes.push(error === undefined ? { step } : { step, error });
     if (error === undefined || step.action === 'remove') return;
     const { row } = step;
+    if (isRuleset(row)) this.missing.add(rulesetOf(row));
     if (row.kind === 'netns') this.missing.add(row.ns);
     if (row.kind === 'link') this.missing.add(`${row.ns}|${row.name}`);
   }
 
   /** Why a step can't be tried: what it stands on failed. */
   blocked(step: Step): string | undefined {
-    if (step.action === 'remove') return undefined;
     const { row } = step;
+    if (step.action === 'remove')
+      return isRuleset(row) && this.missing.has(rulesetOf(row))
+        ? 'what is to take its place could not be loaded'
+        : undefined;
     if (this.missing.has(row.ns)) return `namespace ${row.ns} could not be made`;
     const dev = 'dev' in row ? row.dev : undefined;
     return dev !== undefined && this.missing.has(`${row.ns}|${dev}`)
@@ -229,6 +239,16 @@ function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
     error = (refused as Error).message;
   }
   for (const step of steps) run.report(step, error);
+}
+
+/** Rules in the tables of iptables. */
+function applyXtables(run: Run, ns: string, steps: readonly Step[]): void {
+  for (const step of steps)
+    run.each(step, () => {
+      if (step.row.kind !== 'xtables') return;
+      if (step.action !== 'create') removeXtChains(ns, step.row.family, NEUTRON_CHAINS);
+      if (step.action !== 'remove') restoreXtables(ns, step.row.family, step.row.rules);
+    });
 }
 
 /**
@@ -336,6 +356,7 @@ function runStage(run: Run, ns: string, kind: Row['kind'], steps: readonly Step[
     if (kind === 'netns') applyNamespaces(run, todo);
     else if (kind === 'sysctl') applySysctls(run, ns, todo);
     else if (kind === 'nft-table' || kind === 'nft-element') applyRuleset(run, ns, todo);
+    else if (kind === 'xtables') applyXtables(run, ns, todo);
     else if (kind === 'file') applyFiles(run, todo);
     else applyNetlink(run, ns, todo);
   } catch (error) {
@@ -378,8 +399,15 @@ function batches(steps: readonly Step[]): Step[][] {
 /** Connections to addresses that went or changed hands are dropped once the rules are in place. */
 function flushMoved(run: Run): void {
   const byNamespace = new Map<string, Set<string>>();
+  // Where the whole table went, others translate from now on.
+  const left = new Set(
+    run.outcomes.flatMap(({ step: { action, row } }) =>
+      action === 'remove' && row.kind === 'nft-table' ? [row.ns] : [],
+    ),
+  );
   for (const { step, error } of run.outcomes) {
     if (error || step.action === 'create') continue;
+    if (step.row.kind === 'nft-element' && left.has(step.row.ns)) continue;
     const was = step.action === 'remove' ? step.row : step.was;
     const ip = flushAddress(step.row as Row) ?? (was && flushAddress(was as Row));
     if (ip) byNamespace.set(step.row.ns, (byNamespace.get(step.row.ns) ?? new Set()).add(ip));

@@ -26,6 +26,8 @@ export function describeRow(row: Row): string {
       return `${describeSubject(row)} (${count(row.chains.length, 'chain')}, ${count(row.sets.length, 'set')})`;
     case 'nft-element':
       return words(describeSubject(row), ...elementWords(row));
+    case 'xtables':
+      return words(describeSubject(row), row.chains.length > 0 && `(${count(row.chains.length, 'chain')})`);
     case 'file':
       return `${describeSubject(row)} (${count(row.content.length, 'character')}, mode ${octal(row.mode)})`;
     case 'daemon':
@@ -56,6 +58,8 @@ export function describeSubject(row: Row): string {
       return `nftables table ${row.family} ${row.name}`;
     case 'nft-element':
       return `nftables ${row.family} ${row.table} ${row.set} element ${row.element}`;
+    case 'xtables':
+      return `${row.family === 'ip' ? 'iptables' : 'ip6tables'} rules of neutron-l3-agent`;
     case 'file':
       return `file ${row.path}`;
     case 'daemon':

@@ -14,6 +14,7 @@
  * | neighbour | permanent or proxy, on one of our devices |
  * | sysctl | never removed, only set |
  * | nft-table | `inet viaduct` and its elements |
+ * | xtables | chains that Neutron's L3 agent made: what they do our table does |
  * | file, daemon | only those wanted, or in a record; a daemon is recognised by pid file, arguments and namespace |
  */
 import type { ActualRow } from './actual.ts';
@@ -25,6 +26,15 @@ const PROTOCOL_STATIC = 4;
 const KERNEL_RULES = new Set([0, 32766, 32767]);
 const LAST_KERNEL_RULE = 32767;
 export const TABLE = { family: 'inet', name: 'viaduct' } as const;
+
+/**
+ * Chains by name, as Neutron's agents make them in iptables (`neutron/agent/linux/iptables_manager.py`). Those of its
+ * DHCP agent fill in checksums and stay. Shared ones go when only what goes is in them.
+ */
+export const NEUTRON_CHAINS = {
+  isOwn: (name: string): boolean => name.startsWith('neutron-l3-agent-'),
+  isShared: (name: string): boolean => name === 'neutron-filter-top' || name === 'neutron-postrouting-bottom',
+} as const;
 
 /** Everything in such a namespace was made by an L3 or DHCP agent: what isn't wanted there is stale. */
 export const isManaged = (ns: NamespaceName): boolean => MANAGED.test(ns);
@@ -49,6 +59,8 @@ export function isStale(row: ActualRow | NftTableRow): boolean {
       return row.family === TABLE.family && row.name === TABLE.name;
     case 'nft-element':
       return row.family === TABLE.family && row.table === TABLE.name;
+    case 'xtables':
+      return true;
     default:
       return false;
   }

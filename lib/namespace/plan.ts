@@ -27,7 +27,8 @@ export type Step =
 
 /**
  * Order of creation. Translation stands before addresses: an address must not answer before its packets
- * are translated (feature C8). Host ends of veth pairs (`peer` undefined) come after the ends that
+ * are translated (feature C8). One ruleset comes before the other goes: a connection is translated by the first that
+ * knows it, so that both may stand side by side. Host ends of veth pairs (`peer` undefined) come after the ends that
  * create the pair. A port of a switch comes before the device the switch makes for it, and after the one it
  * is to take.
  */
@@ -36,6 +37,7 @@ const STAGES = [
   'host sysctl',
   'nft-table',
   'nft-element',
+  'xtables',
   'bridge',
   'internal port',
   'link',
@@ -83,6 +85,7 @@ const GONE_WITH_NAMESPACE: ReadonlySet<string> = new Set([
   'sysctl',
   'nft-table',
   'nft-element',
+  'xtables',
   'address',
   'neighbour',
   'route',

@@ -13,8 +13,9 @@ import { readNftTable } from '../kernel/nft-table.ts';
 import { readPidFile, readProcess } from '../kernel/process.ts';
 import { type KernelNexthop, readRoutes, readRules } from '../kernel/route.ts';
 import { readSysctl } from '../kernel/sysctl.ts';
+import { readXtChains, type XtFamily } from '../kernel/xtables.ts';
 import { type ActualRow, elementKey } from './actual.ts';
-import { isManaged, TABLE } from './ownership.ts';
+import { isManaged, NEUTRON_CHAINS, TABLE } from './ownership.ts';
 import * as rows from './rows.ts';
 
 type Into = Map<string, ActualRow>;
@@ -49,6 +50,13 @@ function readDevices(ns: string, socket: NetlinkSocket, into: Into): ReadonlyMap
   return names;
 }
 
+/**
+ * Neutron gives it /64 in DHCP namespaces (until 22), we /128; the kernel takes the second for the first, and to a
+ * link-local address it is all the same.
+ */
+const METADATA_IPV6 = 'fe80::a9fe:a9fe';
+const prefixOf = (ip: string, prefix: number): number => (ip === METADATA_IPV6 ? 128 : prefix);
+
 function readAddressRows(
   ns: string,
   socket: NetlinkSocket,
@@ -59,7 +67,8 @@ function readAddressRows(
     const dev = names.get(found.index);
     // Learned by router advertisement, or a duplicate the kernel refuses to use: not there for us.
     if (dev === undefined || !found.permanent || found.dadFailed) continue;
-    const { ip, prefix, scope, broadcast, nodad } = found;
+    const { ip, scope, broadcast, nodad } = found;
+    const prefix = prefixOf(ip, found.prefix);
     const family = ip.includes(':') ? 6 : 4;
     put(into, rows.address({ ns, dev, ip, prefix, family, scope, broadcast, nodad }));
   }
@@ -118,6 +127,14 @@ function readTable(
         value,
       });
     }
+}
+
+/** Chains that Neutron's L3 agent left in iptables. */
+function readXtables(ns: string, socket: NetlinkSocket, into: Into): void {
+  const chains = new Map<XtFamily, string[]>();
+  for (const { family, table, name } of readXtChains(socket))
+    if (NEUTRON_CHAINS.isOwn(name)) chains.set(family, [...(chains.get(family) ?? []), `${table} ${name}`]);
+  for (const [family, names] of chains) put(into, rows.xtables({ ns, family, chains: names }));
 }
 
 /** A file as it is; a daemon only if the process is really the one: arguments' id, and namespace. */
@@ -181,6 +198,7 @@ export function readNamespace(ns: rows.NamespaceName, wanted: readonly rows.Row[
     if (isManaged(ns)) {
       using socket = new NetlinkSocket(NETLINK_NETFILTER, undefined);
       readTable(ns, socket, TABLE, into);
+      readXtables(ns, socket, into);
     }
     readWanted(wanted, into);
   });

@@ -183,6 +183,19 @@ export interface NftElementRow extends RowBase {
   readonly flushConntrack?: string;
 }
 
+/**
+ * The chains of Neutron's L3 agent in iptables' tables of one family. Found, they are stale: our table does their work.
+ * Wanted only when a namespace is given back to Neutron (`viaduct release`).
+ */
+export interface XtablesRow extends RowBase {
+  readonly kind: 'xtables';
+  readonly family: 'ip' | 'ip6';
+  /** what iptables-restore is given; '' in a row that was found */
+  readonly rules: string;
+  /** `table chain`; empty in a row that is wanted */
+  readonly chains: readonly string[];
+}
+
 /** A file an agent owns whole. Written atomically (temporary file and rename). */
 export interface FileRow extends RowBase {
   readonly kind: 'file';
@@ -222,6 +235,7 @@ export type Row =
   | SysctlRow
   | NftTableRow
   | NftElementRow
+  | XtablesRow
   | FileRow
   | DaemonRow;
 
@@ -321,6 +335,14 @@ export const nftTable = (row: Input<NftTableRow>): NftTableRow => ({
 export const nftElement = (row: Input<NftElementRow>): NftElementRow => ({
   kind: 'nft-element',
   key: `${row.ns}|nft-element|${row.family} ${row.table}|${row.set}|${row.element}`,
+  ...row,
+});
+
+export const xtables = (row: Input<XtablesRow, 'rules' | 'chains'>): XtablesRow => ({
+  kind: 'xtables',
+  key: `${row.ns}|xtables|${row.family}`,
+  rules: '',
+  chains: [],
   ...row,
 });
 

@@ -17,6 +17,7 @@ const HEADINGS: Readonly<Record<RowKind, string>> = {
   sysctl: 'sysctls',
   'nft-table': 'nftables',
   'nft-element': 'nftables elements',
+  xtables: 'iptables',
   file: 'files',
   daemon: 'processes',
 };
