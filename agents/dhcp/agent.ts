@@ -85,7 +85,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
 
   const services = new Services({
     reconciler,
-    process: settings.process ?? dnsmasqProcess,
+    process: settings.process ?? dnsmasqProcess(),
     host,
     options,
     warn: (network, message) => logger.warn({ network }, message),

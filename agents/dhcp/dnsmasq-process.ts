@@ -14,9 +14,10 @@ export interface DnsmasqProcess {
   release(service: Pick<DhcpService, 'ns' | 'device'>, release: Release): void;
 }
 
-export const dnsmasqProcess: DnsmasqProcess = {
+/** @param killScripts directory of scripts that pass signals on; see lib/daemon/control.ts */
+export const dnsmasqProcess = (killScripts?: string): DnsmasqProcess => ({
   running: (daemon) => runningDaemon(daemon)?.argv,
-  reload: (daemon) => reloadDaemon(daemon),
+  reload: (daemon) => reloadDaemon(daemon, killScripts),
   release: ({ ns, device }, release) =>
     udpSend({ ns, device, to: release.server, port: DHCP_SERVER_PORT, payload: releasePacket(release) }),
-};
+});

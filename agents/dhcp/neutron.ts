@@ -3,6 +3,7 @@ import { toDhcpOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import type { DhcpPlugin } from '../../lib/model/source.ts';
 import { PRIORITY } from '../../lib/namespace/queue.ts';
+import { daemonPolicy } from '../../lib/neutron/daemon-policy.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
@@ -19,6 +20,7 @@ import { createDhcpAgent, type DhcpAgent } from './agent.ts';
 import { dhcpDeviceId } from './compile/identity.ts';
 import { withDhcpPort } from './dhcp-port.ts';
 import { networksOnDisk } from './directory.ts';
+import { dnsmasqProcess } from './dnsmasq-process.ts';
 import { type DhcpOptions, dhcpOptions } from './options.ts';
 import { compileNetworkRecord, standaloneHost } from './standalone.ts';
 
@@ -43,6 +45,7 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   const agent = createDhcpAgent({
     plugin: confirming(new DhcpPluginApi(rpc, host), host, () => reporting.confirm()),
     reconciler: node.reconciler,
+    process: dnsmasqProcess(daemonPolicy(values, log).killScripts),
     options,
     host: standaloneHost(host),
     logger: log,

@@ -3,21 +3,30 @@
  * file, arguments and namespace (lib/namespace/read.ts).
  */
 import fs from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
 import { counters } from '../kernel/counters.ts';
 import {
   type Exit,
   readPidFile,
   readProcess,
   runIn,
+  type Signaller,
   signal,
   startIn,
   stopProcess,
 } from '../kernel/process.ts';
 
+/** Variable by which tools find the processes of a router or network (`neutron/agent/linux/external_process.py`). */
+const TAG = 'PROCESS_TAG';
+/** A kill script may take its time. */
+const SCRIPT_MS = 30_000;
+
 /** What has to run (a DaemonRow is one). */
 export interface Daemon {
   readonly ns: string;
+  /** 'dnsmasq', 'radvd' */
+  readonly service: string;
   /** occurs in argv: by it the process is recognised */
   readonly id: string;
   readonly argv: readonly string[];
@@ -40,26 +49,48 @@ export async function startDaemon(row: Daemon): Promise<Exit> {
   if (row.directory) fs.mkdirSync(row.directory, { recursive: true, mode: 0o755 });
   fs.mkdirSync(dirname(row.pidFile), { recursive: true, mode: 0o755 });
   counters.writes += 1;
-  if (row.daemonizes) return runIn(row.ns, row.argv);
+  const env = { [TAG]: `${row.service}-${row.id}` };
+  if (row.daemonizes) return runIn(row.ns, row.argv, { env });
   try {
-    fs.writeFileSync(row.pidFile, `${startIn(row.ns, row.argv)}\n`);
+    fs.writeFileSync(row.pidFile, `${startIn(row.ns, row.argv, env)}\n`);
     return { ok: true, words: '' };
   } catch (error) {
     return { ok: false, words: (error as Error).message };
   }
 }
 
+/** How Neutron names signals to a kill script. */
+const SCRIPT_NAMES: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
+  SIGHUP: 'HUP',
+  SIGTERM: '15',
+  SIGKILL: '9',
+};
+
+/**
+ * Signals go to the process, or where `killScripts` (a directory) has `<service>-kill`, to that script with signal and
+ * pid: daemons may run in containers of their own.
+ */
+function signallerOf({ service }: Daemon, killScripts: string | undefined): Signaller {
+  const script = killScripts && join(killScripts, `${service}-kill`);
+  if (!script || !fs.existsSync(script)) return signal;
+  return async (pid, name) => {
+    counters.forks += 1;
+    const argv = [SCRIPT_NAMES[name] ?? name, String(pid)];
+    await execa(script, argv, { stdio: 'ignore', reject: false, timeout: SCRIPT_MS });
+  };
+}
+
 /** SIGTERM, 5 s, SIGKILL; then its pid file goes. Not running is fine. */
-export async function stopDaemon(row: Daemon): Promise<void> {
+export async function stopDaemon(row: Daemon, killScripts?: string): Promise<void> {
   const found = runningDaemon(row);
   counters.writes += 1;
-  if (found) await stopProcess(found);
+  if (found) await stopProcess(found, signallerOf(row, killScripts));
   fs.rmSync(row.pidFile, { force: true });
 }
 
 /** Have it read its files again. */
-export function reloadDaemon(row: Daemon): void {
+export function reloadDaemon(row: Daemon, killScripts?: string): void {
   const found = runningDaemon(row);
   counters.writes += 1;
-  if (found) signal(found.pid, 'SIGHUP');
+  if (found) signallerOf(row, killScripts)(found.pid, 'SIGHUP');
 }

@@ -41,6 +41,9 @@ export function readPidFile(path: string): number | undefined {
   }
 }
 
+/** Variables beside this process's own. */
+export type Environment = Readonly<Record<string, string>>;
+
 export interface Exit {
   readonly ok: boolean;
   /** what went wrong, with the end of its standard error */
@@ -51,7 +54,11 @@ export interface Exit {
  * Run a program that ends by itself (or forks itself into the background) inside the namespace. The child
  * is born in the namespace the thread is in, so spawning is synchronous and only waiting is not.
  */
-export function runIn(ns: string, argv: readonly string[], timeoutMs = 30_000): Promise<Exit> {
+export function runIn(
+  ns: string,
+  argv: readonly string[],
+  { timeoutMs = 30_000, env = {} }: { timeoutMs?: number; env?: Environment } = {},
+): Promise<Exit> {
   const [program, ...args] = argv;
   counters.forks += 1;
   const { child } = inNamespace(ns, () => ({
@@ -63,7 +70,7 @@ export function runIn(ns: string, argv: readonly string[], timeoutMs = 30_000): 
       reject: false,
       cleanup: false,
       timeout: timeoutMs,
-      env: { LC_ALL: 'C' },
+      env: { LC_ALL: 'C', ...env },
     }),
   }));
   let words = '';
@@ -83,11 +90,11 @@ export function runIn(ns: string, argv: readonly string[], timeoutMs = 30_000): 
 }
 
 /** Start a program that stays in the foreground, detached from us. Returns its pid. */
-export function startIn(ns: string, argv: readonly string[]): number {
+export function startIn(ns: string, argv: readonly string[], env: Environment = {}): number {
   const [program, ...args] = argv;
   counters.forks += 1;
   const { child } = inNamespace(ns, () => ({
-    child: execa(program!, args, { stdio: 'ignore', detached: true, cleanup: false, reject: false }),
+    child: execa(program!, args, { stdio: 'ignore', detached: true, cleanup: false, reject: false, env }),
   }));
   child.unref();
   if (child.pid === undefined) throw new Error(`cannot start ${program}`);
@@ -106,13 +113,20 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Sends a signal to a process. */
+export type Signaller = (pid: number, name: NodeJS.Signals) => unknown;
+
 /** SIGTERM, wait, SIGKILL; resolves once that very process (start time) is gone. */
-export async function stopProcess(state: ProcessState, graceMs = 5_000): Promise<void> {
+export async function stopProcess(
+  state: ProcessState,
+  send: Signaller = signal,
+  graceMs = 5_000,
+): Promise<void> {
   const alive = (): boolean => readProcess(state.pid)?.startTime === state.startTime;
   if (!alive()) return;
-  signal(state.pid, 'SIGTERM');
+  await send(state.pid, 'SIGTERM');
   for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);
   if (!alive()) return;
-  signal(state.pid, 'SIGKILL');
+  await send(state.pid, 'SIGKILL');
   for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);
 }

@@ -45,6 +45,10 @@ export interface ReconcilerSettings {
   readonly heal?: boolean;
   readonly onReport?: (report: Report) => void;
   readonly onError?: (message: string) => void;
+  /** directory of scripts that end daemons in our place; see lib/daemon/control.ts */
+  readonly killScripts?: string;
+  /** A daemon has ended by itself. By default it is started again. */
+  readonly onDaemonEnd?: (row: DaemonRow) => 'respawn' | 'leave';
   /** announce added addresses; off in benchmarks of the kernel floor */
   readonly announce?: boolean;
 }
@@ -221,7 +225,7 @@ export class Reconciler {
     this.watchedDaemons.get(row.key)?.stop();
     this.watchedDaemons.delete(row.key);
     this.quickDeaths.delete(row.key);
-    await stopDaemon(row);
+    await stopDaemon(row, this.settings.killScripts);
   }
 
   private async daemon(step: Step, broken: ReadonlySet<NamespaceName>): Promise<Outcome> {
@@ -254,7 +258,7 @@ export class Reconciler {
         keys.add(step.row.reloads);
     for (const key of keys) {
       const row = this.delta.desired(key);
-      if (row?.kind === 'daemon') reloadDaemon(row);
+      if (row?.kind === 'daemon') reloadDaemon(row, this.settings.killScripts);
     }
   }
 
@@ -436,6 +440,7 @@ export class Reconciler {
     this.delta.setActualRow(row.ns, row.key, undefined);
     // Looked for again before it is started: it may be slow to write its pid file.
     this.delta.forget(row.ns);
+    if (this.settings.onDaemonEnd?.(row) === 'leave') return;
     const deaths = livedMs > QUICK_DEATH_MS ? 0 : (this.quickDeaths.get(row.key) ?? 0) + 1;
     this.quickDeaths.set(row.key, deaths);
     if (deaths === 0) {

@@ -8,6 +8,7 @@ import { exclusively, type Role } from '../process/roles.ts';
 import { openRpc, type Rpc, rpcOptions } from '../rpc/rpc.ts';
 import { writeFacts } from '../standalone/deployment.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { daemonPolicy } from './daemon-policy.ts';
 import { neutronPortSwitch } from './port-switch.ts';
 
 export interface NodeSettings {
@@ -57,7 +58,15 @@ export class NeutronNode extends AgentProcess {
       const heal = role !== 'metadata';
       const portSwitch = heal ? neutronPortSwitch(values, log) : undefined;
       return new NeutronNode(
-        { directory, packageRoot, log, heal, release, ...(portSwitch ? { portSwitch } : {}) },
+        {
+          directory,
+          packageRoot,
+          log,
+          heal,
+          release,
+          daemons: daemonPolicy(values, log),
+          ...(portSwitch ? { portSwitch } : {}),
+        },
         settings,
         messaging,
       );

@@ -14,7 +14,7 @@ import { readProcess } from '../kernel/process.ts';
 import { describeRow } from '../namespace/describe.ts';
 import type { Step } from '../namespace/plan.ts';
 import type { PortSwitch } from '../namespace/port-switch.ts';
-import { Reconciler, type Report } from '../namespace/reconciler.ts';
+import { Reconciler, type ReconcilerSettings, type Report } from '../namespace/reconciler.ts';
 import { Records } from '../namespace/records.ts';
 import type { RowGroup } from '../namespace/rows.ts';
 import { type Journal, openJournal } from '../telemetry/journal.ts';
@@ -52,6 +52,8 @@ export interface ProcessSettings {
   readonly heal: boolean;
   /** where rows of kind ovs-port live; closed with the process */
   readonly portSwitch?: PortSwitch;
+  /** how daemons are ended, and what it means when one ends by itself */
+  readonly daemons?: Pick<ReconcilerSettings, 'killScripts' | 'onDaemonEnd'>;
   /** from takeRoles */
   readonly release: () => void;
 }
@@ -106,6 +108,7 @@ export class AgentProcess {
       records: this.records,
       heal: settings.heal,
       ...(settings.portSwitch ? { portSwitch: settings.portSwitch } : {}),
+      ...settings.daemons,
       onReport: (report) => this.report(report),
       onError: (message) => this.log.error(message),
     });

@@ -257,4 +257,48 @@ describe('a daemon', () => {
     const inside = execFileSync('ip', ['netns', 'pids', NS], { encoding: 'utf8' });
     expect(inside.trim().split('\n')).toContain(String(pid()));
   });
+
+  test('[O8] has PROCESS_TAG in its environment, by which tools find it', async () => {
+    await build(started(), dnsmasq());
+    const environment = fs.readFileSync(`/proc/${pid()}/environ`, 'utf8').split('\0');
+    expect(environment).toContain(`PROCESS_TAG=dnsmasq-${ID}`);
+  });
+
+  test('[M13] is signalled by the kill script of its service, if there is one', async () => {
+    const calls = join(directory, 'calls');
+    const killScripts = join(directory, 'kill_scripts');
+    fs.mkdirSync(killScripts);
+    const text = `#!/bin/sh\necho "$@" >> ${calls}\nkill -$1 $2\n`;
+    fs.writeFileSync(join(killScripts, 'script-kill'), text, { mode: 0o755 });
+    const reconciler = started({ killScripts });
+    const file = (content: string) =>
+      rows.file({ ns: NS, path: join(directory, 'a'), content, reloads: script().key });
+    await build(reconciler, script(), file('1'));
+    await vi.waitFor(() => expect(signals()).toEqual(['start']), 2_000);
+    const first = pid();
+    await build(reconciler, script(), file('2'));
+    await vi.waitFor(() => expect(signals()).toEqual(['start', 'HUP']), 2_000);
+    reconciler.removeOwner(OWNER);
+    expect((await reconciler.reconcile(OWNER)).failures).toEqual([]);
+    expect(fs.readFileSync(calls, 'utf8').trim().split('\n')).toEqual([`HUP ${first}`, `15 ${first}`]);
+    expect(readProcess(first)).toBeUndefined();
+  });
+
+  test('is left alone after its end if the agent is told so, and started at the next change', async () => {
+    const ended: string[] = [];
+    const reconciler = started({
+      heal: true,
+      onDaemonEnd: ({ service }) => {
+        ended.push(service);
+        return 'leave';
+      },
+    });
+    await build(reconciler, dnsmasq());
+    const first = pid();
+    process.kill(first, 'SIGKILL');
+    await vi.waitFor(() => expect(ended).toEqual(['dnsmasq']), 2_000);
+    expect(readProcess(first)).toBeUndefined();
+    await build(reconciler, dnsmasq());
+    expect(readProcess(pid())).toBeDefined();
+  });
 });

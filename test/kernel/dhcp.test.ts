@@ -185,7 +185,8 @@ describe('dnsmasq of a network', () => {
     const network = parseNetwork(payloadOf(vm(5)));
     const options = dhcpOptions({ dhcp_confs: confs });
     const argv = dnsmasqArguments({ network, options, directory, watch: false });
-    const daemon = { ns: NS, id: NETWORK, argv, pidFile: join(directory, 'pid'), daemonizes: true };
+    const pidFile = join(directory, 'pid');
+    const daemon = { ns: NS, service: 'dnsmasq', id: NETWORK, argv, pidFile, daemonizes: true };
     await stopDaemon(daemon);
     rmSync(join(directory, 'added'), { recursive: true });
     expect(await runIn(NS, argv)).toMatchObject({ ok: true });

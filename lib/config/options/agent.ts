@@ -19,10 +19,18 @@ export const scheduledAgentOptions = [
     'respawn',
     'what to do when a daemon has died',
   ),
-  option('check_child_processes_interval', integer(0), 60, 'seconds between looks at daemons; 0: none'),
-  option('kill_scripts_path', string(), '/etc/neutron/kill_scripts/', 'scripts that end daemons', {
-    unused: 'daemons are ended by signals to processes that were checked to be ours',
-  }),
+  option(
+    'check_child_processes_interval',
+    integer(0),
+    60,
+    '0: a dead daemon is left alone; otherwise the kernel tells of its end at once',
+  ),
+  option(
+    'kill_scripts_path',
+    string(),
+    '/etc/neutron/kill_scripts/',
+    'directory of scripts SERVICE-kill that get signal and pid in place of the daemon',
+  ),
   option('root_helper', string(), 'sudo', 'command that runs others as root', { unused: ROOT }),
   option('root_helper_daemon', string(), null, 'the same as a daemon', { unused: ROOT }),
   option('use_helper_for_ns_read', boolean, true, 'list namespaces as root', { unused: ROOT }),

@@ -4,11 +4,13 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { packageRoot } from '../../e2e/build.ts';
 import { Machine } from '../../e2e/packets.ts';
 import { output, run, until } from '../../e2e/shell.ts';
 import { TestBroker } from '../rabbit/broker.ts';
 import { Database } from './database.ts';
-import { NetworkNode } from './node.ts';
+import type { Ini } from './ini.ts';
+import { NetworkNode, type NodeOptions } from './node.ts';
 import { requirePrivateMachine } from './private.ts';
 import { NeutronServer, type Resource } from './server.ts';
 
@@ -17,6 +19,12 @@ const ip = (text: string): Promise<string> => output('ip', ...text.split(' '));
 
 export const EXTERNAL_BRIDGE = 'br-ext';
 export const OUTSIDE = { address: '203.0.113.1', cidr: '203.0.113.0/24' };
+
+export interface CloudSettings {
+  /** options of the server beside the usual ones */
+  readonly server?: Ini;
+  readonly node?: NodeOptions;
+}
 
 /** What the metadata service was asked. */
 export interface NovaRequest {
@@ -31,8 +39,10 @@ export class Cloud {
   readonly node: NetworkNode;
   readonly outside: Machine;
   readonly novaRequests: NovaRequest[];
+  readonly nova: http.Server;
   readonly #database: Database;
-  readonly #nova: http.Server;
+  readonly #transportUrl: string;
+  readonly #others: NetworkNode[] = [];
 
   private constructor(parts: {
     directory: string;
@@ -42,19 +52,21 @@ export class Cloud {
     node: NetworkNode;
     nova: http.Server;
     novaRequests: NovaRequest[];
+    transportUrl: string;
   }) {
     this.directory = parts.directory;
     this.broker = parts.broker;
     this.#database = parts.database;
     this.server = parts.server;
     this.node = parts.node;
-    this.#nova = parts.nova;
+    this.nova = parts.nova;
+    this.#transportUrl = parts.transportUrl;
     this.novaRequests = parts.novaRequests;
     this.outside = new Machine('outside');
   }
 
-  /** Two minutes' work. The node's agents are not started. @throws Error if a part can't be started */
-  static async start(): Promise<Cloud> {
+  /** Half a minute's work. The node's agents are not started. @throws Error if a part can't be started */
+  static async start(settings: CloudSettings = {}): Promise<Cloud> {
     requirePrivateMachine();
     const directory = fs.mkdtempSync(join(tmpdir(), 'vdt-cloud-'));
     // dnsmasq reads its files as a user of its own.
@@ -62,8 +74,12 @@ export class Cloud {
     const database = new Database(directory);
     const [broker] = await Promise.all([TestBroker.start(), database.start(), makeOutside()]);
     const transportUrl = broker.url();
-    const server = new NeutronServer(directory, { transportUrl, database: database.url });
-    await server.prepare();
+    const server = new NeutronServer(directory, {
+      transportUrl,
+      database: database.url,
+      ...(settings.server ? { more: settings.server } : {}),
+    });
+    await database.fill(await schemaFile(), () => server.prepare());
     await server.start();
     const novaRequests: NovaRequest[] = [];
     const nova = http.createServer((request, response) => {
@@ -77,15 +93,33 @@ export class Cloud {
       host: 'net-1',
       novaPort: (nova.address() as AddressInfo).port,
       bridgeMappings: { ext: EXTERNAL_BRIDGE },
+      ...(settings.node ?? {}),
     });
-    return new Cloud({ directory, broker, database, server, node, nova, novaRequests });
+    return new Cloud({ directory, broker, database, server, node, nova, novaRequests, transportUrl });
+  }
+
+  /** One more host on this kernel: its namespaces have a suffix. Not started. */
+  addNode(host: string, options: NodeOptions = {}): NetworkNode {
+    const directory = join(this.directory, host);
+    fs.mkdirSync(directory, { mode: 0o755 });
+    const node = new NetworkNode({
+      directory,
+      transportUrl: this.#transportUrl,
+      host,
+      novaPort: (this.nova.address() as AddressInfo).port,
+      bridgeMappings: { ext: EXTERNAL_BRIDGE },
+      ...options,
+      common: { ...options.common, DEFAULT: { namespace_suffix: `.${host}`, ...options.common?.DEFAULT } },
+    });
+    this.#others.push(node);
+    return node;
   }
 
   async stop(): Promise<void> {
-    await this.node.stop();
+    await Promise.all([this.node, ...this.#others].map((node) => node.stop()));
     await this.server.stop('SIGKILL');
     await Promise.all([this.broker.stop(), this.#database.stop()]);
-    this.#nova.close();
+    this.nova.close();
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 
@@ -132,6 +166,16 @@ export class Cloud {
     process.kill(Number(fs.readFileSync(file, 'utf8')), 'SIGKILL');
     fs.rmSync(file);
   }
+}
+
+/** Tables as this Neutron makes them: another version has others. */
+async function schemaFile(): Promise<string> {
+  const version = /^Version: (.*)$/m.exec(await output('dpkg-query', '-s', 'neutron-server'))![1]!;
+  return join(
+    packageRoot,
+    'node_modules/.cache/viaduct',
+    `neutron-${version.replaceAll(/[^\w.]/g, '-')}.sql`,
+  );
 }
 
 async function makeOutside(): Promise<void> {

@@ -6,7 +6,14 @@ import { type Ini, writeIni } from './ini.ts';
 
 export type NodeAgent = 'l3' | 'dhcp' | 'metadata';
 
-export interface NodeSettings {
+/** Options beside the usual ones. */
+export interface NodeOptions {
+  /** of neutron.conf */
+  readonly common?: Ini;
+  readonly agents?: Readonly<Partial<Record<NodeAgent, Ini>>>;
+}
+
+export interface NodeSettings extends NodeOptions {
   readonly directory: string;
   readonly transportUrl: string;
   readonly host: string;
@@ -33,9 +40,9 @@ export class NetworkNode {
     this.statePath = join(directory, 'state');
     fs.mkdirSync(this.statePath, { recursive: true });
     const file = (name: string, ...ini: Ini[]): string => writeIni(join(directory, name), ...ini);
-    const common = file('neutron.conf', commonOptions(settings, this.statePath));
+    const common = file('neutron.conf', commonOptions(settings, this.statePath), settings.common ?? {});
     const agent = (name: NodeAgent, ini: Ini): [NodeAgent, Daemon] => {
-      const own = file(`${name}_agent.ini`, ini);
+      const own = file(`${name}_agent.ini`, ini, settings.agents?.[name] ?? {});
       const files = [common, own];
       this.#files.set(name, files);
       const argv = program(name, ...files.flatMap((path) => ['--config-file', path]));

@@ -60,6 +60,10 @@ export class NeutronServer {
     });
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#daemon.signal(signal);
+  }
+
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     return this.#daemon.stop(signal);
   }
