@@ -52,6 +52,9 @@ export interface HostEntry {
   readonly clientId?: string;
 }
 
+/** Spares a closer look at the names. */
+const MAY_BE_ADDRESS = /^[0-9a-f.:]+$/i;
+
 /** Entries with addresses of a host file; whoever wrote it, Neutron or we. */
 export function parseHosts(text: string): HostEntry[] {
   return text.split('\n').flatMap((line) => {
@@ -60,7 +63,7 @@ export function parseHosts(text: string): HostEntry[] {
     const id = fields.find((field) => field.startsWith('id:'))?.slice(3);
     return fields
       .map((field) => field.replace(/^\[(.*)\]$/, '$1'))
-      .filter(isIp)
+      .filter((field) => MAY_BE_ADDRESS.test(field) && isIp(field))
       .map((ip) => ({ mac: mac.toLowerCase(), ip, ...(id && id !== '*' ? { clientId: id } : {}) }));
   });
 }
@@ -101,6 +104,24 @@ export function staleLeases({ oldHosts, newHosts, leases, ports }: StaleInput): 
       before.get(ip)?.clientId !== configured
     );
   });
+}
+
+/**
+ * IPv4 leases that others have of the addresses in these lines of a host file, which are new to dnsmasq: a look
+ * through the lease file's text, whatever its length.
+ */
+export function leasesOfOthers(text: string, hostLines: readonly string[]): Lease[] {
+  const owners = new Map(parseHosts(hostLines.join('\n')).map(({ ip, mac }) => [ip, mac]));
+  const lines: string[] = [];
+  for (let start = 0, end = 0; start < text.length; start = end + 1) {
+    end = text.indexOf('\n', start);
+    if (end < 0) end = text.length;
+    const from = text.indexOf(' ', text.indexOf(' ', start) + 1) + 1;
+    if (owners.has(text.slice(from, text.indexOf(' ', from)))) lines.push(text.slice(start, end));
+  }
+  return parseLeases(lines.join('\n')).leases.filter(
+    ({ ip, mac }) => mac !== undefined && mac !== owners.get(ip),
+  );
 }
 
 /**

@@ -25,10 +25,20 @@ export class ReadyPorts {
 
   /** All ports of a network that is served now. */
   add(networkId: string, ports: readonly Pick<Port, 'id' | 'revision_number'>[]): void {
-    const before = this.told.get(networkId);
-    this.told.set(networkId, new Map(ports.map((port) => [port.id, port.revision_number])));
-    for (const port of ports) if (before?.get(port.id) !== port.revision_number) this.waiting.add(port.id);
+    const told = this.told.get(networkId) ?? new Map<string, number>();
+    this.told.set(networkId, told);
+    for (const { id, revision_number } of ports) {
+      if (told.get(id) === revision_number) continue;
+      told.set(id, revision_number);
+      this.waiting.add(id);
+    }
+    if (told.size > ports.length) this.forgetOthers(told, ports);
     if (this.waiting.size > 0) this.later(COLLECT_MS);
+  }
+
+  private forgetOthers(told: Map<string, number>, ports: readonly Pick<Port, 'id'>[]): void {
+    const present = new Set(ports.map(({ id }) => id));
+    for (const id of told.keys()) if (!present.has(id)) told.delete(id);
   }
 
   forget(networkId: string): void {

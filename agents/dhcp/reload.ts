@@ -48,11 +48,11 @@ export type Decision =
   /** write the files, empty the directories, stop and start */
   | { readonly action: 'restart' };
 
-const KINDS = ['host', 'names', 'opts'] as const;
-type Kind = (typeof KINDS)[number];
+export const KINDS = ['host', 'names', 'opts'] as const;
+export type Kind = (typeof KINDS)[number];
 
 /** Files in a directory before a signal tidies up: each is read at start, and each costs dnsmasq a look. */
-const MOST_ADDITIONS = 200;
+export const MOST_ADDITIONS = 200;
 
 export function digestOf(lines: ConfigLines): string {
   const hash = createHash('sha1');
@@ -64,7 +64,7 @@ export function digestOf(lines: ConfigLines): string {
  * By what an entry is found; a new line may share none of it with one in force. MAC and addresses of a host
  * entry, address of a name, tag of an option.
  */
-function subjectsOf(kind: Kind, line: string): string[] {
+export function subjectsOf(kind: Kind, line: string): string[] {
   if (kind === 'names') return [line.split('\t')[0]!];
   const fields = line.split(',');
   if (kind === 'opts') return [fields[0]!];

@@ -10,9 +10,10 @@ import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
 import * as files from './directory.ts';
 import type { DnsmasqProcess } from './dnsmasq-process.ts';
-import { initialLeases, type Lease, parseLeases, staleLeases } from './leases.ts';
+import { initialLeases, type Lease, leasesOfOthers, parseLeases, staleLeases } from './leases.ts';
+import { LinesInForce } from './lines-in-force.ts';
 import type { DhcpOptions } from './options.ts';
-import { type Decision, decideReload, digestOf } from './reload.ts';
+import { type Addition, type Decision, decideReload, digestOf } from './reload.ts';
 
 /** What this agent needs of the namespace library: owners are network ids. */
 export interface NetworkReconciler {
@@ -54,6 +55,8 @@ export class Services {
   private readonly toldAt = new Map<string, number>();
   /** own addresses that dnsmasq was last seen with */
   private readonly addresses = new Map<string, string>();
+  /** by network; absent: what is in force must be read from the disk */
+  private readonly inForce = new Map<string, LinesInForce>();
 
   constructor(settings: ServiceSettings) {
     this.settings = settings;
@@ -96,25 +99,42 @@ export class Services {
       if (result.failures.length === 0) files.remember(directory, digestOf(lines));
       return result;
     };
+    const known = this.inForce.get(network.id);
+    this.inForce.delete(network.id);
 
     if (!compiled.runs) {
       files.forget(directory);
       return { told: 'start', ...(await start()) };
     }
-    const inForce = files.readInForce(directory);
+    const add = async (addition: Addition, after: () => LinesInForce): Promise<Applied> => {
+      files.add(directory, addition);
+      const result = await want(compiled.groups);
+      this.inForce.set(network.id, after());
+      await this.release(network, service, () =>
+        leasesOfOthers(files.readLeases(directory), addition.lines.host),
+      );
+      return { told: 'add', ...result };
+    };
+    const none = async (after: () => LinesInForce): Promise<Applied> => {
+      const result = await want(compiled.groups);
+      this.inForce.set(network.id, after());
+      return { told: 'none', ...result };
+    };
     const watches = daemon.argv.some((arg) => arg.startsWith('--dhcp-hostsdir='));
     // dnsmasq answers from its own addresses: when they change Neutron's agent starts it anew, too.
     const hasMoved = before !== undefined && before !== addresses;
+    const next = watches && !hasMoved ? known?.towards(lines) : undefined;
+    if (known && next) return next === 'none' ? none(() => known) : add(next, () => known.added(next, lines));
+
+    const inForce = files.readInForce(directory);
+    const { additions } = inForce;
     const decision = hasMoved ? RESTART : decideReload(inForce, lines, watches);
     const told = decision.action;
-    if (decision.action === 'none') return { told, ...(await want(compiled.groups)) };
+    if (decision.action === 'none') return none(() => new LinesInForce(lines, additions));
+    if (decision.action === 'add')
+      return add(decision.addition, () => new LinesInForce(lines, [...additions, decision.addition]));
+
     const oldHosts = files.readHosts(directory);
-    if (decision.action === 'add') {
-      files.add(directory, decision.addition);
-      const result = await want(compiled.groups);
-      await this.release(network, service, oldHosts);
-      return { told, ...result };
-    }
 
     const wait = this.timeToWait(network.id);
     if (wait > 0) return { wait };
@@ -131,7 +151,7 @@ export class Services {
     files.removeAdditions(directory);
     this.settings.process.reload(daemon);
     this.toldAt.set(network.id, Date.now());
-    await this.release(network, service, oldHosts);
+    await this.release(network, service, () => this.stale(network, service, oldHosts));
     files.remember(directory, digestOf(lines));
     return { told, ...result };
   }
@@ -144,6 +164,7 @@ export class Services {
     if (result.failures.length === 0) files.removeDirectory(networkDirectory(options.dhcp_confs, networkId));
     this.toldAt.delete(networkId);
     this.addresses.delete(networkId);
+    this.inForce.delete(networkId);
     return result;
   }
 
@@ -161,9 +182,13 @@ export class Services {
   }
 
   /** dnsmasq forgets leases of addresses that are somebody else's now. What it keeps is reported. */
-  private async release(network: Network, service: DhcpService, oldHosts: string): Promise<void> {
+  private async release(
+    network: Network,
+    service: DhcpService,
+    staleNow: () => readonly Lease[],
+  ): Promise<void> {
     for (let round = 0; ; round += 1) {
-      const stale = this.stale(network, service, oldHosts);
+      const stale = staleNow();
       if (stale.length === 0) return;
       if (round === RELEASE_ROUNDS) {
         const addresses = stale.map(({ ip }) => ip).join(', ');

@@ -94,28 +94,66 @@ function portLines(port: Port, subnets: ReadonlyMap<string, Subnet>, input: Host
   return lines;
 }
 
+/** What a port's lines are made of beside the port. */
+interface Surroundings extends Omit<HostsInput, 'network' | 'warn'> {
+  readonly list: readonly Subnet[];
+  readonly subnets: ReadonlyMap<string, Subnet>;
+}
+
+interface MadeLines extends HostLines {
+  readonly surroundings: Surroundings;
+  readonly warnings: readonly string[];
+}
+
+/** By the first subnet: the surroundings are the same object as long as they are the same. */
+const known = new WeakMap<Subnet, Surroundings>();
+const made = new WeakMap<Port, MadeLines>();
+
+function surroundingsOf({ network, options, hostTags }: HostsInput): Surroundings {
+  const list = allSubnets(network);
+  const before = list[0] && known.get(list[0]);
+  const same =
+    before?.options === options &&
+    before.hostTags === hostTags &&
+    before.list.length === list.length &&
+    list.every((subnet, i) => subnet === before.list[i]);
+  if (before && same) return before;
+  const subnets = new Map(list.map((subnet) => [subnet.id, subnet]));
+  const surroundings: Surroundings = { list, subnets, options, hostTags };
+  if (list[0]) known.set(list[0], surroundings);
+  return surroundings;
+}
+
+/** All lines of a port. A port that is the same object in the same surroundings costs nothing again. */
+function linesOfPort(port: Port, surroundings: Surroundings, network: Network): MadeLines {
+  const before = made.get(port);
+  if (before?.surroundings === surroundings) return before;
+  const warnings: string[] = [];
+  const input: HostsInput = { ...surroundings, network, warn: (message) => void warnings.push(message) };
+  const host = portLines(port, surroundings.subnets, input).filter((line) => {
+    const fits = fitsLine(line);
+    if (!fits) warnings.push(`port ${port.id}: its entry is too long for dnsmasq and is left out`);
+    return fits;
+  });
+  const names = port.fixed_ips.map(({ ip_address }) => {
+    const { hostname, fqdn } = namesOf(port, ip_address, input);
+    return `${ip_address}\t${fqdn} ${hostname}`;
+  });
+  const lines: MadeLines = { host, names, surroundings, warnings: [...new Set(warnings)] };
+  made.set(port, lines);
+  return lines;
+}
+
 /** Lines of both files, ports in the controller's order. */
 export function hostLines(input: HostsInput): HostLines {
-  const subnets = new Map(allSubnets(input.network).map((subnet) => [subnet.id, subnet]));
+  const surroundings = surroundingsOf(input);
   const host: string[] = [];
   const names: string[] = [];
-  const said = new Set<string>();
-  const once: HostsInput = {
-    ...input,
-    warn: (message) => {
-      if (!said.has(message)) input.warn(message);
-      said.add(message);
-    },
-  };
   for (const port of configuredPorts(input.network)) {
-    for (const line of portLines(port, subnets, once)) {
-      if (fitsLine(line)) host.push(line);
-      else input.warn(`port ${port.id}: its entry is too long for dnsmasq and is left out`);
-    }
-    for (const { ip_address } of port.fixed_ips) {
-      const { hostname, fqdn } = namesOf(port, ip_address, once);
-      names.push(`${ip_address}\t${fqdn} ${hostname}`);
-    }
+    const lines = linesOfPort(port, surroundings, input.network);
+    for (const line of lines.host) host.push(line);
+    for (const line of lines.names) names.push(line);
+    for (const message of lines.warnings) input.warn(message);
   }
   return { host, names };
 }

@@ -8,7 +8,7 @@ import { addressRows, namespaceRows, routeRows } from './device.ts';
 import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
 import { type HostLines, hostLines } from './hosts.ts';
 import { dhcpDeviceId, dhcpNamespace, networkDirectory, ownPort } from './identity.ts';
-import { stableGroup } from './memo.ts';
+import { stableFile, stableGroup } from './memo.ts';
 import { optsLines } from './opts.ts';
 import { servesNetwork } from './subnets.ts';
 
@@ -68,7 +68,7 @@ export class MissingPort extends Error {
 
 const ETHERNET_MTU = 1500;
 
-const textOf = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+const textOf = (lines: readonly string[]): string => (lines.length > 0 ? `${lines.join('\n')}\n` : '');
 
 /**
  * Rows of a network. The same inputs give the same group objects, subject by subject.
@@ -103,7 +103,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const on = { ns, device, port, network, options, ipv6: host.ipv6 };
   const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
   const written = (name: string, content: string): RowGroup =>
-    group(name, [file({ ns, path: `${directory}/${name}`, content })]);
+    stableFile(`${network.id} ${name}`, file({ ns, path: `${directory}/${name}`, content }));
   return {
     groups: [
       group('namespace', namespaceRows(ns)),

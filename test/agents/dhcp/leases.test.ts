@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { initialLeases, parseHosts, parseLeases, staleLeases } from '../../../agents/dhcp/leases.ts';
+import {
+  initialLeases,
+  leasesOfOthers,
+  parseHosts,
+  parseLeases,
+  staleLeases,
+} from '../../../agents/dhcp/leases.ts';
 import { releasePacket } from '../../../agents/dhcp/release.ts';
 import { dhcpPort, macOf, network, portPayload, subnetPayload } from './compile/payload.ts';
 
@@ -29,6 +35,18 @@ describe('the lease file', () => {
 
   it('half a line is no lease', () => {
     expect(parseLeases('1795334111 fa:16:3e\nnonsense\n').leases).toEqual([]);
+  });
+
+  it('of new addresses, finds the leases that others have', () => {
+    const wanted = (mac: number, ip: string): string => `${macOf(mac)},host,${ip}`;
+    const others = leasesOfOthers(FILE, [
+      wanted(5, '10.0.1.5'),
+      wanted(7, '10.0.1.6'),
+      wanted(8, '10.0.1.8'),
+    ]);
+    expect(others.map(({ ip, mac }) => [ip, mac])).toEqual([['10.0.1.6', macOf(6)]]);
+    expect(leasesOfOthers(FILE.trimEnd(), [`${macOf(5)},host,[fd00:2::5]`])).toEqual([]);
+    expect(leasesOfOthers('1795334111 fa', [wanted(5, '10.0.1.5')])).toEqual([]);
   });
 
   it('at the start every IPv4 address is leased for ever, IPv6 leases are kept', () => {
