@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { ChannelModel } from 'amqplib';
 import type { Logger } from '../telemetry/log.ts';
 import { KeptChannel, type Setup } from './channel.ts';
+import type { ConnectionNews } from './connection-news.ts';
 import { pause } from './deadline.ts';
 import { dial, drop, hangUp } from './dial.ts';
 import type { RpcOptions } from './options.ts';
@@ -29,6 +30,7 @@ export interface ConnectionSettings {
   readonly purpose: string;
   readonly options: RpcOptions;
   readonly log: RpcLog;
+  readonly news: ConnectionNews;
   readonly changed: () => void;
 }
 
@@ -137,7 +139,7 @@ export class BrokerConnection {
 
   /** Resolves when the connection is lost. */
   async #live(model: ChannelModel, broker: Broker): Promise<void> {
-    const { log } = this.#settings;
+    const { log, news, purpose } = this.#settings;
     let problem = 'the broker closed the connection';
     const lost = new Promise<void>((resolve) => {
       model.on('close', (error) => {
@@ -151,14 +153,13 @@ export class BrokerConnection {
     // A fault in a handler of ours, which must not pass for one of the broker's.
     model.on('handler-error', (error) => log.error({ err: error }, 'AMQP event handler failed'));
     model.on('blocked', (reason) => {
-      log.warn({ broker: brokerName(broker) }, `the broker takes no messages for now: ${reason}`);
+      news.warn('blocked', `the message broker ${brokerName(broker)} takes no messages for now: ${reason}`);
       this.#become({ blocked: reason });
     });
     model.on('unblocked', () => this.#become({ blocked: null }));
     this.#model = model;
-    const again = this.#state.problem === null ? '' : ` again (was: ${this.#state.problem})`;
     this.#become({ connected: true, broker: brokerName(broker), problem: null, blocked: null });
-    log.info(`connected to the message broker ${brokerName(broker)} (${this.#settings.purpose})${again}`);
+    log.debug(`connected to the message broker ${brokerName(broker)} (${purpose})`);
     for (const channel of [...this.#channels]) channel.attach(model);
     await lost;
     this.#model = null;
@@ -166,8 +167,9 @@ export class BrokerConnection {
     for (const channel of [...this.#channels]) channel.detach();
     this.#become({ connected: false, problem, blocked: null });
     if (!this.#closing.signal.aborted) {
-      log.warn(
-        `lost the message broker ${brokerName(broker)} (${this.#settings.purpose}): ${problem}; connecting again`,
+      news.warn(
+        `lost ${brokerName(broker)}`,
+        `lost the message broker ${brokerName(broker)} (${purpose}): ${problem}; connecting again`,
       );
     }
   }
@@ -178,11 +180,8 @@ export class BrokerConnection {
     const seconds = this.#interval(failures);
     const problem = describe(error, broker, this.#settings.options.virtualHost);
     const then = seconds > 0 ? `trying again in ${seconds} s` : 'trying the next host';
-    // Said once, not at each attempt of a long outage.
-    const level = problem === this.#state.problem ? 'debug' : 'warn';
-    this.#settings.log[level](
-      `cannot reach the message broker ${brokerName(broker)} (${this.#settings.purpose}): ${problem}; ${then}`,
-    );
+    const text = `cannot reach the message broker ${brokerName(broker)}: ${problem}`;
+    this.#settings.news.warn(text, `${text}; ${then}`);
     this.#become({ broker: brokerName(broker), problem });
     await this.#wait(seconds);
   }

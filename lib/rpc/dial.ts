@@ -1,4 +1,5 @@
 /** One attempt to reach one broker. */
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { readFile } from 'node:fs/promises';
 import { Duplex } from 'node:stream';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
@@ -40,6 +41,7 @@ export async function dial(
     },
     {
       ...(rabbit.ssl ? await tlsOptions(rabbit) : {}),
+      lookup: lookUp,
       credentials: login[rabbit.rabbit_login_method](),
       noDelay: true,
       keepAlive: true,
@@ -49,6 +51,20 @@ export async function dial(
     },
   );
 }
+
+type Found = (
+  error: NodeJS.ErrnoException | null,
+  address: string | LookupAddress[],
+  family?: number,
+) => void;
+
+/**
+ * Node asks for addresses of configured families only. libc then lists the addresses of this machine, and the kernel
+ * answers that after whatever holds its network lock: seconds, while namespaces are deleted. A family that does not
+ * work is found out by connecting.
+ */
+const lookUp = (hostname: string, options: LookupOptions, found: Found): void =>
+  lookup(hostname, { ...options, hints: 0 }, found);
 
 /** Closes as the protocol has it, but never waits longer than the time for a broker that does not answer. */
 export async function hangUp(model: ChannelModel, milliseconds: number): Promise<void> {

@@ -14,6 +14,9 @@ export interface Listening {
   readonly prefetch: number;
 }
 
+/** Of the n-th queue that a channel consumes, as oslo.messaging has it: "1", "2" … */
+export const consumerTag = (index: number): string => String(index + 1);
+
 /**
  * Declares and consumes the queues in that order. A message is acknowledged before it is looked at: one that cannot
  * be handled must not come back for ever. One whose acknowledgement fails is left alone: the broker delivers it again.
@@ -25,7 +28,7 @@ export async function listen(
   receive: Receive,
 ): Promise<void> {
   if (prefetch > 0) await channel.prefetch(prefetch, false);
-  const subscribe = async (consumer: Consumer, consumerTag: string): Promise<void> => {
+  const subscribe = async (consumer: Consumer, tag: string): Promise<void> => {
     await declarations.consumer(channel, consumer);
     const { name } = consumer.queue;
     const deliver = (message: ConsumeMessage | null): void => {
@@ -36,14 +39,18 @@ export async function listen(
       log.warn(
         `queue ${name}: the broker cancelled the subscription (queue deleted or its node lost); taking it again`,
       );
-      subscribe(consumer, consumerTag).catch(() => {
+      subscribe(consumer, tag).catch(() => {
         // A new channel tries again, with pauses.
         channel.close().catch(() => undefined);
       });
     };
-    await channel.consume(name, deliver, { consumerTag, noAck: false, arguments: { ...consumer.arguments } });
+    await channel.consume(name, deliver, {
+      consumerTag: tag,
+      noAck: false,
+      arguments: { ...consumer.arguments },
+    });
   };
-  for (const [index, consumer] of consumers.entries()) await subscribe(consumer, String(index + 1));
+  for (const [index, consumer] of consumers.entries()) await subscribe(consumer, consumerTag(index));
 }
 
 function take(

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { type CallRequest, type CastRequest, RpcClient } from './client.ts';
-import { BrokerConnection, type RpcLog } from './connection.ts';
+import { BrokerConnection, type ConnectionState, type RpcLog } from './connection.ts';
+import { ConnectionNews } from './connection-news.ts';
 import { Declarations } from './declare.ts';
 import type { RpcOptions } from './options.ts';
 import { Publisher } from './publisher.ts';
@@ -56,8 +57,9 @@ export interface RpcSettings {
 }
 
 /**
- * Speaks oslo.messaging with a RabbitMQ. Returns at once and connects in the background, for ever. Two connections:
- * a broker with a resource alarm stops reading from the one that publishes, and must not stop what arrives.
+ * Speaks oslo.messaging with a RabbitMQ. Returns at once and connects in the background, for ever. Three connections:
+ * a broker with a resource alarm stops reading from those that publish, and must not stop what arrives; and it slows
+ * down one that publishes much, which must not hold up state reports and answers.
  */
 export function openRpc({ options, log, program }: RpcSettings): Rpc {
   const closing = new AbortController();
@@ -66,12 +68,16 @@ export function openRpc({ options, log, program }: RpcSettings): Rpc {
   const listeners = new Set<(health: RpcHealth) => void>();
   const declarations = new Declarations(log);
   const servers = new Set<RpcServer>();
+  const news = new ConnectionNews(log);
   let announced = '';
+  let complete = false;
   const changed = (): void => {
     const now = health();
     const text = JSON.stringify(now);
     if (text === announced) return;
     announced = text;
+    if (now.connected && !complete) news.complete(now.broker);
+    complete = now.connected;
     for (const listener of listeners) listener(now);
   };
   const connection = (purpose: string): BrokerConnection =>
@@ -80,14 +86,15 @@ export function openRpc({ options, log, program }: RpcSettings): Rpc {
       purpose,
       options,
       log,
+      news,
       changed: () => queueMicrotask(changed),
     });
   const publishing = connection('sending');
+  const reporting = connection('reporting');
   const consuming = connection('receiving');
-  const publisher = (name: string): Publisher =>
-    new Publisher({ name, connection: publishing, declarations, log });
-  const work = publisher('publisher');
-  const urgent = publisher('urgent publisher');
+  const connections = [publishing, reporting, consuming];
+  const work = new Publisher({ name: 'publisher', connection: publishing, declarations, log });
+  const urgent = new Publisher({ name: 'urgent publisher', connection: reporting, declarations, log });
   const replier = new Replier(options, urgent, log, closing.signal);
   const client = new RpcClient({
     options,
@@ -100,18 +107,20 @@ export function openRpc({ options, log, program }: RpcSettings): Rpc {
   });
 
   function health(): RpcHealth {
-    const [out, back] = [publishing.state, consuming.state];
-    const connected = out.connected && back.connected;
-    // Connected since the later one came, disconnected since the first one went.
-    const times = [out, back]
+    const states = connections.map(({ state }) => state);
+    const connected = states.every((state) => state.connected);
+    // Connected since the last one came, disconnected since the first one went.
+    const times = states
       .filter((state) => state.connected === connected)
       .map((state) => state.since.getTime());
+    const first = <T>(of: (state: ConnectionState) => T | null): T | null =>
+      states.map(of).find((value) => value !== null) ?? null;
     return {
       connected,
       since: new Date(connected ? Math.max(...times) : Math.min(...times)),
-      broker: out.broker ?? back.broker,
-      blocked: out.blocked ?? back.blocked,
-      problem: out.problem ?? back.problem,
+      broker: first(({ broker }) => broker),
+      blocked: first(({ blocked }) => blocked),
+      problem: first(({ problem }) => problem),
     };
   }
 
@@ -132,7 +141,7 @@ export function openRpc({ options, log, program }: RpcSettings): Rpc {
     async close() {
       await Promise.all([...servers].map((server) => server.stop()));
       closing.abort(new Error('this process is closing'));
-      await Promise.all([publishing.close(), consuming.close()]);
+      await Promise.all(connections.map((each) => each.close()));
     },
   };
 }

@@ -7,7 +7,7 @@ import { type Endpoint, handlerFor } from './dispatch.ts';
 import { EnvelopeError, type Request, requestOf } from './envelope.ts';
 import { DispatchError, failureText } from './failures.ts';
 import { hexId } from './identifiers.ts';
-import { listen } from './incoming.ts';
+import { consumerTag, listen } from './incoming.ts';
 import type { RpcOptions } from './options.ts';
 import type { Replier } from './replier.ts';
 import { type Consumer, fanoutConsumer, topicConsumer } from './topology.ts';
@@ -56,12 +56,19 @@ export class RpcServer {
   /** A clean stop: the fanout queue goes, the shared ones stay and keep what comes. Never throws. */
   async stop(): Promise<void> {
     const channel = this.#channel.current;
-    const own = this.#consumers().filter((consumer) => consumer.own);
-    const deleting = Promise.all(own.map(async ({ queue }) => channel?.deleteQueue(queue.name)));
     const patience = new AbortController();
-    await Promise.race([deleting.catch(() => undefined), pause(2, patience.signal)]);
+    if (channel) await Promise.race([this.#leave(channel).catch(() => undefined), pause(2, patience.signal)]);
     patience.abort();
     this.#channel.abandon();
+  }
+
+  /** Unsubscribed first: of a queue that is deleted under its consumer the broker would say so. */
+  async #leave(channel: ConfirmChannel): Promise<void> {
+    const consumers = this.#consumers();
+    await Promise.all([
+      ...consumers.map((_, index) => channel.cancel(consumerTag(index))),
+      ...consumers.filter(({ own }) => own).map(({ queue }) => channel.deleteQueue(queue.name)),
+    ]);
   }
 
   #consumers(): Consumer[] {

@@ -3,7 +3,7 @@ import { boolean, declaring, float, integer, oneOf, string } from '../option.ts'
 const RABBIT = 'oslo_messaging/_drivers/impl_rabbit.py';
 const option = declaring('DEFAULT', 'oslo_messaging/transport.py');
 const rabbit = declaring('oslo_messaging_rabbit', RABBIT);
-const POOL = 'one connection carries all sending; nothing is pooled';
+const POOL = 'one connection carries state reports and answers, one all else; nothing is pooled';
 
 /** `rabbit` with its old alias and suffixes; the driver is the only one there is */
 const rabbitUrl = (text: string): string | undefined =>

@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 
 const BIN = '/usr/lib/rabbitmq/bin';
+/** Milliseconds in which a node must be up, on a machine that does much else. */
+const PATIENCE = 90_000;
 const LOOPBACK = '-kernel inet_dist_use_interface {127,0,0,1}';
 
 export interface BrokerSettings {
@@ -26,6 +28,7 @@ export class TestBroker {
   readonly port: number;
   /** extra listener, for TLS */
   readonly tlsPort: number;
+  readonly #listens: readonly number[];
   readonly #environment: NodeJS.ProcessEnv;
   readonly #epmd: ChildProcess;
   /** A test that is ended half way leaves no broker behind. */
@@ -61,6 +64,7 @@ export class TestBroker {
       line.replaceAll('{directory}', this.directory).replaceAll('{tls}', String(tlsPort)),
     );
     writeFileSync(inside('rabbitmq.conf'), `${conf.join('\n')}\n`);
+    this.#listens = settings.conf?.some((line) => line.includes('{tls}')) ? [port, tlsPort] : [port];
     writeFileSync(inside('env.conf'), '');
     mkdirSync(inside('home'));
     writeFileSync(inside('home/.erlang.cookie'), randomBytes(12).toString('hex'), { mode: 0o400 });
@@ -90,7 +94,7 @@ export class TestBroker {
     return `rabbit://guest:guest@127.0.0.1:${this.port}/${query}`;
   }
 
-  /** Starts the node (again, with what it had on disk) and waits until it takes connections. */
+  /** Starts the node (again, with what it had on disk) and waits until it takes connections on all its ports. */
   async up(): Promise<void> {
     process.once('exit', this.#end);
     const log = openSync(join(this.directory, 'output'), 'a');
@@ -101,10 +105,10 @@ export class TestBroker {
       stdio: ['ignore', log, log],
     });
     this.#server = child;
-    for (let attempt = 0; attempt < 300; attempt++) {
-      if (child.exitCode !== null) break;
-      if (await answers(this.port)) return;
-      await delay(200);
+    const waiting = [...this.#listens];
+    for (const end = Date.now() + PATIENCE; Date.now() < end && child.exitCode === null; await delay(200)) {
+      while (waiting.length > 0 && (await answers(waiting[0]!, waiting[0] === this.tlsPort))) waiting.shift();
+      if (waiting.length === 0) return;
     }
     const output = readFileSync(join(this.directory, 'output'), 'utf8').slice(-2000);
     await this.stop();
@@ -180,8 +184,8 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** An AMQP broker answers a wrong protocol header with the right one. */
-function answers(port: number): Promise<boolean> {
+/** An AMQP broker answers a wrong protocol header with the right one; of its TLS port it is enough that it listens. */
+function answers(port: number, tls: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = openSocket({ host: '127.0.0.1', port });
     const end = (result: boolean) => () => {
@@ -191,6 +195,6 @@ function answers(port: number): Promise<boolean> {
     socket.setTimeout(1000, end(false));
     socket.once('error', end(false));
     socket.once('data', end(true));
-    socket.once('connect', () => socket.write('AMQP\0\0\0\0'));
+    socket.once('connect', tls ? end(true) : () => socket.write('AMQP\0\0\0\0'));
   });
 }

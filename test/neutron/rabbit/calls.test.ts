@@ -14,7 +14,7 @@ const serving: RpcServer[] = [];
 
 beforeAll(async () => {
   broker = await TestBroker.start();
-  agent = party(broker.url(), { rpc_response_timeout: 5 });
+  agent = party(broker.url());
   server = party(broker.url());
 });
 afterAll(async () => {
@@ -108,11 +108,11 @@ test('a cast reaches its host only, in order; a fanout reaches everyone', async 
       version: '1.1',
     });
   }
-  await until('three casts', 5, () => heard.length === 3);
+  await until('three casts', 60, () => heard.length === 3);
   expect(heard).toEqual(['one:1', 'one:2', 'one:3']);
   heard.length = 0;
   await agent.rpc.fanout({ topic: 'l3_agent', method: 'routers_updated', args: { n: 4 }, version: '1.1' });
-  await until('both', 5, () => heard.length === 2);
+  await until('both', 60, () => heard.length === 2);
   expect(heard.sort()).toEqual(['one:4', 'two:4']);
 });
 
@@ -166,7 +166,7 @@ test('a malformed call is answered with a failure, so that its caller need not w
   const { model, channel } = await stranger(broker.port);
   const { queue } = await channel.assertQueue('', { exclusive: true });
   channel.publish('neutron', 'l3_agent.net-1', body('x', { args: 5, _msg_id: 'm', _reply_q: queue }));
-  const answer = await until('an answer', 5, () => channel.get(queue, { noAck: true }));
+  const answer = await until('an answer', 60, () => channel.get(queue, { noAck: true }));
   const inner = JSON.parse(JSON.parse(answer.content.toString())['oslo.message']);
   expect(inner).toMatchObject({ _msg_id: 'm', ending: true, result: null });
   expect(JSON.parse(inner.failure).message).toContain('request: args');
@@ -181,37 +181,37 @@ test('10 MB go both ways', async () => {
 });
 
 test('a call that nobody answers times out; the next one of that method waits twice as long', async () => {
-  const impatient = party(broker.url(), { rpc_response_timeout: 0.4, rpc_response_max_timeout: 2 });
-  const times: number[] = [];
-  for (let i = 0; i < 2; i++) {
-    const begun = Date.now();
-    const call = impatient.rpc.call({ topic: 'nobody', method: 'sync_routers', version: '1.0' });
-    await expect(call).rejects.toBeInstanceOf(MessagingTimeout);
-    times.push(Date.now() - begun);
-  }
-  // Each failure is reported after a random pause of at most the first timeout.
-  expect(times[0]).toBeGreaterThanOrEqual(395);
-  expect(times[0]).toBeLessThan(1200);
-  expect(times[1]).toBeGreaterThanOrEqual(795);
-  const begun = Date.now();
-  const explicit = impatient.rpc.call({
-    topic: 'nobody',
-    method: 'sync_routers',
-    version: '1.0',
-    timeout: 0.1,
-  });
-  await expect(explicit).rejects.toThrow(
-    'sync_routers: no answer within 0.1 s (nobody listens on nobody: is neutron-server running?)',
+  const impatient = party(broker.url(), { rpc_response_timeout: 0.4, rpc_response_max_timeout: 1 });
+  const call = (timeout?: number) =>
+    impatient.rpc.call({ topic: 'nobody', method: 'sync_routers', version: '1.0', timeout });
+  await expect(call()).rejects.toBeInstanceOf(MessagingTimeout);
+  for (const seconds of ['0.8', '1', '1'])
+    await expect(call()).rejects.toThrow(`no answer within ${seconds} s`);
+  await expect(call(0.3)).rejects.toThrow(
+    'sync_routers: no answer within 0.3 s (nobody listens on nobody: is neutron-server running?)',
   );
-  expect(Date.now() - begun).toBeLessThan(390);
   await impatient.rpc.close();
 });
 
 test('a call to a server that starts a little later is answered', async () => {
-  const call = agent.rpc.call({ topic: 'q-later', method: 'ping', version: '1.0', timeout: 10 });
+  const call = agent.rpc.call({ topic: 'q-later', method: 'ping', version: '1.0', timeout: 60 });
   await delay(700);
   await serve('q-later', { ping: () => 'pong' });
   expect(await call).toBe('pong');
+});
+
+test('a server that stops says nothing, and leaves in its queue what comes later', async () => {
+  const methods = { note: () => null };
+  await serve('q-stopped', methods, 'h');
+  server.lines.length = 0;
+  await serving.pop()?.stop();
+  await agent.rpc.cast({ topic: 'q-stopped', server: 'h', method: 'note', version: '1.0' });
+  expect(server.lines).toEqual([]);
+  const queues = await broker.list('queues', 'name', 'messages', 'consumers');
+  expect(queues.filter(({ name }) => String(name).startsWith('q-stopped'))).toEqual(
+    expect.arrayContaining([{ name: 'q-stopped.h', messages: 1, consumers: 0 }]),
+  );
+  expect(queues.map(({ name }) => name)).not.toContainEqual(expect.stringContaining('q-stopped_fanout'));
 });
 
 test('a late answer is dropped with a line', async () => {
@@ -219,21 +219,21 @@ test('a late answer is dropped with a line', async () => {
   agent.lines.length = 0;
   const call = agent.rpc.call({ topic: 'q-plugin', method: 'slow', version: '1.0', timeout: 0.2 });
   await expect(call).rejects.toBeInstanceOf(MessagingTimeout);
-  await until('the line', 5, () =>
+  await until('the line', 60, () =>
     agent.lines.some((line) => line.includes('a late answer to slow was dropped')),
   );
 });
 
 test('signs of life keep a monitored call going, and none are sent to a caller who asked for none', async () => {
   await serve('q-plugin', { slow: async () => delay(3500, 'done') });
-  const monitored = { topic: 'q-plugin', method: 'slow', version: '1.0', monitor: 2, timeout: 10 };
+  const monitored = { topic: 'q-plugin', method: 'slow', version: '1.0', monitor: 2, timeout: 60 };
   expect(await agent.rpc.call(monitored)).toBe('done');
   const { model, channel } = await stranger(broker.port);
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const answers: unknown[] = [];
   await channel.consume(queue, (message) => answers.push(message?.content.toString()), { noAck: true });
   channel.publish('neutron', 'q-plugin', body('slow', { _msg_id: 'm', _reply_q: queue, _timeout: null }));
-  await until('the answer', 6, () => answers.length > 0);
+  await until('the answer', 60, () => answers.length > 0);
   expect(answers).toHaveLength(1);
   expect(answers[0]).toContain('done');
   await model.close();
@@ -254,7 +254,7 @@ test('the answer to a caller who is gone is given up after a while, and his next
       body('m', { _unique_id: id, _msg_id: id, _reply_q: 'reply_gone' }),
     );
   send('a');
-  await until('the line', 5, () =>
+  await until('the line', 60, () =>
     quick.lines.some((line) => line.includes('the caller behind reply_gone is gone')),
   );
   const { queue } = await channel.assertQueue('reply_gone', { autoDelete: true });
@@ -272,7 +272,7 @@ test('a caller whose queue is missing for a moment gets his answer', async () =>
   channel.publish('neutron', 'l3_agent.net-1', body('m', { _msg_id: 'm', _reply_q: 'reply_late' }));
   await delay(700);
   await channel.assertQueue('reply_late', { autoDelete: true });
-  const answer = await until('the answer', 5, () => channel.get('reply_late', { noAck: true }));
+  const answer = await until('the answer', 60, () => channel.get('reply_late', { noAck: true }));
   expect(answer.content.toString()).toContain('\\"result\\":\\"x\\"');
   await channel.deleteQueue('reply_late');
   await model.close();
