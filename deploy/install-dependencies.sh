@@ -15,6 +15,7 @@ set -eu
 packages='
 libnftables1|runtime|nftables rulesets, loaded in-process
 dnsmasq-base|runtime|DHCP and DNS server of each network (the -base package starts no service)
+radvd|runtime|router advertisements: IPv6 of each router and of networks without one
 iproute2|runtime|ip: for people who look into a namespace
 nftables|test|nft: shows the rulesets, and is the yardstick of the bench
 iptables|test|makes rules as the agents of Neutron do, to be taken over
@@ -22,6 +23,7 @@ conntrack|test|shows and checks connection tracking
 isc-dhcp-client|test|dhclient: a real DHCP client in the test instances
 dnsmasq-utils|test|dhcp_release: gives a lease back
 bind9-dnsutils|test|dig: asks the DNS server of a network
+ndisc6|test|rdisc6: asks for router advertisements
 tcpdump|test|captures packets for the checks
 curl|test|fetches metadata from the instances
 iputils-ping|test|ping

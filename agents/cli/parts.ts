@@ -8,7 +8,7 @@ import { dhcpOptions } from '../dhcp/options.ts';
 import { compileNetworkRecord, createDhcpPart, standaloneDhcpOptions } from '../dhcp/standalone.ts';
 import { compileFabricRecord, createFabric, fabricRecords, instanceHost } from '../fabric/agent.ts';
 import { l3Options } from '../l3/options.ts';
-import { compileRouterRecord, createL3Part } from '../l3/standalone.ts';
+import { compileRouterRecord, createL3Part, l3Host, standaloneL3Options } from '../l3/standalone.ts';
 import { createMetadataPart } from '../metadata/standalone.ts';
 
 /** Roles that build something. The metadata agent only listens in what they built. */
@@ -49,10 +49,11 @@ export interface CompileContext {
  */
 export function compileRecord(record: OwnerRecord, context: CompileContext): readonly RowGroup[] {
   const { directory, host, options } = context;
+  const packageRoot = findPackageRoot();
   const groups =
-    compileRouterRecord(record, host, l3Options(optionsOf(options, 'l3'))) ??
+    compileRouterRecord(record, l3Host(host, packageRoot), l3Options(optionsOf(options, 'l3'))) ??
     compileNetworkRecord(record, host, dhcpOptions(optionsOf(options, 'dhcp'))) ??
-    compileFabricRecord(record, instanceHost({ directory, packageRoot: findPackageRoot() }));
+    compileFabricRecord(record, instanceHost({ directory, packageRoot }));
   if (!groups) throw new Error(`no agent knows what a record of kind ${JSON.stringify(record.kind)} is for`);
   return groups;
 }
@@ -74,6 +75,6 @@ export async function wantedRecords(controller: Controller): Promise<Map<string,
 
 /** Options `viaduct up` would use for this topology. */
 export const wantedOptions = (controller: Controller, directory: string): DeploymentFacts['options'] => ({
-  l3: l3Options(),
+  l3: standaloneL3Options(controller.topology.l3, directory),
   dhcp: standaloneDhcpOptions(controller.topology.dhcp, directory),
 });

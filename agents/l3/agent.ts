@@ -1,3 +1,4 @@
+import type { Farewell } from '../../lib/announcement/farewell.ts';
 import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import type { Backoff } from '../../lib/namespace/queue.ts';
@@ -11,6 +12,7 @@ import {
   type ReconcileResult,
   shortList,
 } from '../../lib/process/owner-queue.ts';
+import { advertisementsOf, radvdPlace } from './compile/announcement.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { portsWithoutMtu } from './compile/ports.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
@@ -33,6 +35,10 @@ export interface L3AgentSettings {
   readonly logger: Logger;
   /** routers this host has from before the start; those a complete listing does not name are removed */
   readonly knownRouters: readonly string[];
+  /** tells hosts what is announced no more; absent where nothing is announced */
+  readonly farewell?: Farewell;
+  /** a router that goes is not built elsewhere, as Neutron does when it moves one */
+  readonly removedForGood?: boolean;
   /** routers worked on at the same time, 8 if not given */
   readonly concurrency?: number;
   readonly backoff?: Partial<Backoff>;
@@ -102,6 +108,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     const ns = routerNamespace(id, options.namespace_suffix);
     warnOfMtus(router);
     present.add(id);
+    sayFarewell(id, router);
     reconciler.setDesired(id, groups, { kind: 'router', payload });
     const { steps, failures } = await reconciler.reconcile(id).catch(async (error: unknown) => {
       await report(id, router, () => true);
@@ -112,6 +119,12 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     if (serious.length > 0) throw new RouterFailure(`router ${id}: ${shortList(serious)}`);
     solved(id);
     logger.debug({ router: id, steps }, 'router is as wanted');
+  }
+
+  /** Hosts behind it hear what it announces no more, while it still has the device to say so. */
+  function sayFarewell(id: string, router?: Router): void {
+    const wanted = router ? advertisementsOf(router) : [];
+    settings.farewell?.say({ place: radvdPlace(id, options), wanted, options });
   }
 
   /** An extra route to nowhere is the tenant's own affair: the log says so, and that is all. */
@@ -127,6 +140,8 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
 
   /** Takes the router from this host; what it reported becomes DOWN. */
   async function remove(id: string, router?: Router): Promise<void> {
+    // A router that is set down is so everywhere; one that was only told to go may be elsewhere already.
+    if (router?.admin_state_up === false || settings.removedForGood) sayFarewell(id);
     reconciler.removeOwner(id);
     const { failures } = await reconciler.reconcile(id);
     if (failures.length > 0) throw new RouterFailure(`removing router ${id}: ${shortList(failures)}`);
@@ -162,7 +177,10 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     routersUpdated: owners.updated,
     routersDeleted: owners.deleted,
     idle: owners.idle,
-    stop: owners.stop,
+    async stop() {
+      settings.farewell?.close();
+      await owners.stop();
+    },
     state: () => ({ routers: present.size, ...owners.state() }),
   };
 }

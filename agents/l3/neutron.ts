@@ -1,4 +1,6 @@
 /** The L3 agent of a Neutron node: neutron-server's notifications and answers in, state reports out. */
+
+import { Withdrawals } from '../../lib/announcement/farewell.ts';
 import { toL3Options } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
@@ -22,7 +24,7 @@ import { createL3Agent, type RouterReconciler } from './agent.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { type L3Options, l3Options } from './options.ts';
 import { RouterIndex } from './router-index.ts';
-import { compileRouterRecord } from './standalone.ts';
+import { compileRouterRecord, l3Host } from './standalone.ts';
 
 export const neutronL3Options = (values: ConfigValues): L3Options =>
   l3Options({ ...toL3Options(values), wiring: neutronWiring(values) });
@@ -37,18 +39,20 @@ export const l3Configurations = (values: ConfigValues, options: L3Options, index
 });
 
 export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L3Options } {
-  const { rpc, host, log, values } = node;
+  const { rpc, log, values } = node;
   const options = neutronL3Options(values);
+  const host = l3Host(node.host, node.packageRoot);
   const index = new RouterIndex();
   node.adopt((record) => compileRouterRecord(record, host, options));
   const known = new Set(node.recorded(['router']));
   const left = routersLeft(options.namespace_suffix).filter((id) => !known.has(id));
   const agent = createL3Agent({
-    plugin: indexing(new L3PluginApi(rpc, host), index, () => reporting.confirm()),
+    plugin: indexing(new L3PluginApi(rpc, node.host), index, () => reporting.confirm()),
     reconciler: sweeping(node.reconciler, new Set(left), options.namespace_suffix),
     options,
-    host: { name: host },
+    host,
     logger: log,
+    farewell: new Withdrawals((router, message) => log.warn({ router }, message)),
     knownRouters: [...known, ...left],
   });
 
@@ -72,10 +76,10 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
   const servers = [
     rpc.serve({
       topic: NETWORK_UPDATE_TOPIC,
-      server: host,
+      server: node.host,
       endpoints: networkUpdateEndpoints(({ id, mtu }) => heard.routersUpdated(index.routersOf(id, mtu))),
     }),
-    rpc.serve({ topic: L3_TOPIC, server: host, endpoints: l3Endpoints(heard) }),
+    rpc.serve({ topic: L3_TOPIC, server: node.host, endpoints: l3Endpoints(heard) }),
   ];
   const reporting: Reporting = new Reporting(node, {
     agent: L3_AGENT,

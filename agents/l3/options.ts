@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { announcementShape, refineAnnouncement } from '../../lib/announcement/options.ts';
 import { cidrContains, isIp } from '../../lib/model/ip.ts';
 import { isWiring, type Wiring } from '../../lib/wiring/wiring.ts';
 
@@ -10,7 +11,9 @@ const mark = z
   .transform((value) => Number(value) & 0xffff)
   .refine((value) => value !== 0, 'must have a bit set in its low 16 bits');
 
-const schema = z.object({
+const path = z.string().regex(/^\/[^\p{Cc}]*$/u, 'must be an absolute path without control characters');
+
+const shape = z.object({
   agent_mode: z.enum(['legacy', 'dvr', 'dvr_snat', 'dvr_no_external']).default('legacy'),
   /** TCP port where the metadata proxy listens inside the router namespace */
   metadata_port: z.number().int().min(1).max(65535).default(9697),
@@ -31,11 +34,17 @@ const schema = z.object({
     .default(''),
   /** also take routers without a gateway */
   handle_internal_only_routers: z.boolean().default(true),
+  /** directory of radvd configurations */
+  ra_confs: path.default('/var/lib/neutron/ra'),
+  /** directory of pid files of daemons */
+  external_pids: path.default('/var/lib/neutron/external/pids'),
+  ...announcementShape,
   /** end of the names of namespaces */
   namespace_suffix: z.string().default(''),
   /** what interface_driver comes to; not an option of Neutron's */
   wiring: z.custom<Wiring>(isWiring, 'must be a wiring').default('own-bridge'),
 });
+const schema = shape.superRefine(refineAnnouncement);
 
 /** Options of the L3 agent that shape its rows; Neutron's names (`neutron/conf/agent/l3/config.py`). */
 export type L3Options = Readonly<z.infer<typeof schema>>;

@@ -4,6 +4,7 @@
  */
 import type { OptionDeclaration, OptionValue } from './option.ts';
 import { pluggingOptions, scheduledAgentOptions, stateReportOptions } from './options/agent.ts';
+import { announcementOptions, isolatedAnnouncementOptions } from './options/announcement.ts';
 import { commonOptions } from './options/common.ts';
 import { dhcpOptions, isolatedMetadataOptions } from './options/dhcp.ts';
 import { haOptions, l3Options, metadataPortOptions } from './options/l3.ts';
@@ -20,11 +21,26 @@ const metadataProxy = [...metadataSocketOptions, ...metadataProxyOptions];
 
 /** For `l3Options` of agents/l3/options.ts: [DEFAULT] and [AGENT] in one record. */
 export const toL3Options = (values: ConfigValues): OptionRecord =>
-  pick(values, [...identity, ...network, ...metadataProxy, ...l3Options, ...haOptions]);
+  pick(values, [
+    ...identity,
+    ...network,
+    ...metadataProxy,
+    ...l3Options,
+    ...announcementOptions,
+    ...haOptions,
+  ]);
 
 /** For the options of the DHCP agent: [DEFAULT] and [AGENT] in one record. */
 export const toDhcpOptions = (values: ConfigValues): OptionRecord =>
-  pick(values, [...identity, ...network, ...metadataProxy, ...dhcpOptions, ...isolatedMetadataOptions]);
+  pick(values, [
+    ...identity,
+    ...network,
+    ...metadataProxy,
+    ...dhcpOptions,
+    ...isolatedMetadataOptions,
+    ...announcementOptions,
+    ...isolatedAnnouncementOptions,
+  ]);
 
 /** For `parseMetadataOptions` of agents/metadata/options.ts; of any agent's values. */
 export const toMetadataOptions = (values: ConfigValues): OptionRecord =>

@@ -35,6 +35,8 @@ export interface Daemon {
   readonly daemonizes: boolean;
   /** directory it works in */
   readonly directory?: string;
+  /** default: SIGTERM, then SIGKILL */
+  readonly endsBy?: 'SIGKILL';
 }
 
 /** The running process of this row, if the one in the pid file is it. */
@@ -80,11 +82,11 @@ function signallerOf({ service }: Daemon, killScripts: string | undefined): Sign
   };
 }
 
-/** SIGTERM, 5 s, SIGKILL; then its pid file goes. Not running is fine. */
+/** SIGTERM, 5 s, SIGKILL (or that at once); then its pid file goes. Not running is fine. */
 export async function stopDaemon(row: Daemon, killScripts?: string): Promise<void> {
   const found = runningDaemon(row);
   counters.writes += 1;
-  if (found) await stopProcess(found, signallerOf(row, killScripts));
+  if (found) await stopProcess(found, signallerOf(row, killScripts), row.endsBy);
   fs.rmSync(row.pidFile, { force: true });
 }
 

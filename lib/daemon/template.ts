@@ -6,7 +6,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import handlebars from 'handlebars';
 
-export type Template = (values: Readonly<Record<string, string | number>>) => string;
+export type TemplateValue =
+  | string
+  | number
+  | boolean
+  | readonly TemplateValue[]
+  | { readonly [name: string]: TemplateValue };
+
+export type Template = (values: Readonly<Record<string, TemplateValue>>) => string;
 
 /** @throws Error if there is no such template */
 export function readTemplate(packageRoot: string, name: string): Template {

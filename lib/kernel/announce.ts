@@ -38,7 +38,8 @@ export function gratuitousArp(
   return Buffer.concat([Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]), sender, address, target, address]);
 }
 
-function checksum(bytes: Buffer): number {
+/** The Internet checksum of an even number of bytes (RFC 1071). */
+export function checksum(bytes: Buffer): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) sum += bytes.readUInt16BE(i);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
@@ -60,6 +61,20 @@ export function unsolicitedAdvertisement(ip: string, mac: string): Buffer {
   body.writeUInt16BE(checksum(pseudo), 2);
   const header = Buffer.from([0x60, 0, 0, 0, 0, body.length, 58, 255]);
   return Buffer.concat([header, source, target, body]);
+}
+
+/** Send one packet to a MAC address, from inside the namespace. @throws KernelError */
+export function sendFrame(
+  ns: string,
+  frame: { index: number; protocol: number; mac: string; packet: Buffer },
+): void {
+  const { index, protocol, mac, packet } = frame;
+  const fd = inNamespace(ns, () => libc.socket(AF_PACKET, SOCK_DGRAM, 0));
+  try {
+    libc.sendto(fd, packet, sockaddrLl(index, protocol, mac), `send to ${mac} in ${ns}`);
+  } finally {
+    libc.close(fd);
+  }
 }
 
 export interface Announcement {

@@ -116,15 +116,16 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Sends a signal to a process. */
 export type Signaller = (pid: number, name: NodeJS.Signals) => unknown;
 
-/** SIGTERM, wait, SIGKILL; resolves once that very process (start time) is gone. */
+/** SIGTERM (or `first`), wait, SIGKILL; resolves once that very process (start time) is gone. */
 export async function stopProcess(
   state: ProcessState,
   send: Signaller = signal,
+  first: NodeJS.Signals = 'SIGTERM',
   graceMs = 5_000,
 ): Promise<void> {
   const alive = (): boolean => readProcess(state.pid)?.startTime === state.startTime;
   if (!alive()) return;
-  await send(state.pid, 'SIGTERM');
+  await send(state.pid, first);
   for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);
   if (!alive()) return;
   await send(state.pid, 'SIGKILL');

@@ -222,6 +222,8 @@ export interface DaemonRow extends RowBase {
   readonly daemonizes: boolean;
   /** directory it works in; made before start */
   readonly directory?: string;
+  /** 'SIGKILL' for a program whose farewell does harm; default: SIGTERM, then SIGKILL */
+  readonly endsBy?: 'SIGKILL';
 }
 
 export type Row =

@@ -20,6 +20,7 @@ import {
 } from './entries.ts';
 import { planFloatingIp, resolveFloatingIps } from './floating-ips.ts';
 import { planInstance } from './instances.ts';
+import { type L3Settings, readL3 } from './l3-settings.ts';
 import { resolveNetworks } from './networks.ts';
 import { assign, planDhcpPorts, planPortEntry, portOf } from './ports.ts';
 import { TopologyError } from './problem.ts';
@@ -126,6 +127,7 @@ export interface Topology {
   readonly routers: readonly TopologyRouter[];
   readonly instances: readonly TopologyInstance[];
   readonly floating_ips: readonly TopologyFloatingIp[];
+  readonly l3: L3Settings;
   readonly dhcp: DhcpSettings;
   readonly metadata: MetadataSettings;
 }
@@ -167,6 +169,7 @@ function readSections(root: Section) {
     ports: root.sections('ports').map(readPort),
     instances: root.sections('instances').map(readInstance),
     floatingIps: root.sections('floating_ips').map(readFloatingIp),
+    l3: readL3(root.section('l3')),
     dhcp: readDhcp(root.section('dhcp')),
     metadata: readMetadata(root.section('metadata')),
   };
@@ -196,6 +199,7 @@ function resolve(source: Source, root: Section, options: TopologyOptions): Topol
     routers: routers.map((plan) => routerOf(context, plan)),
     instances,
     floating_ips: resolveFloatingIps(context, floatingIps, routers),
+    l3: entries.l3,
     dhcp: entries.dhcp,
     metadata: entries.metadata,
   };

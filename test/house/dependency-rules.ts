@@ -11,6 +11,7 @@ export interface Rule {
 /** Code that computes and never does: same input, same output. */
 const PURE: readonly RegExp[] = [
   /^lib\/model\//,
+  /^lib\/announcement\/(?!farewell)/,
   /^lib\/namespace\/(rows|delta|difference|plan|ownership|nft-text|describe|describe-change)\.ts$/,
   /^(lib|agents)\/.*\/compile\//,
   /^lib\/rpc\/(transport-url|options|context|envelope|failures|unique|timeouts|topology|message|dispatch)\.ts$/,

@@ -1,3 +1,4 @@
+import type { Template } from '../../../lib/daemon/template.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import type { RowGroup } from '../../../lib/namespace/rows.ts';
 import { withoutDevices } from '../../../lib/wiring/bare.ts';
@@ -8,6 +9,8 @@ import { centralizedRouter } from './centralized.ts';
 export interface L3Host {
   /** the agent's `host`: what port bindings and `gw_port_host` call it */
   readonly name: string;
+  /** templates/radvd.conf.hbs; absent on a host without IPv6, where nothing is announced */
+  readonly radvd?: Template;
 }
 
 /** What to build of a router on this host (`agent.py`, `_create_router`). */
@@ -44,11 +47,11 @@ export interface RouterInput {
  * All rows of a router on this host; no groups at all for one that must not exist here. Pure, and
  * what did not change since an earlier call is the same array again. Throws UnsupportedRouterError.
  */
-export function compileRouter({ router, options }: RouterInput): RowGroup[] {
+export function compileRouter({ router, host, options }: RouterInput): RowGroup[] {
   if (notForThisAgent(router, options)) return [];
   const kind = routerKind(router, options);
   if (kind === 'centralized') {
-    const groups = centralizedRouter(router, options);
+    const groups = centralizedRouter(router, host, options);
     return options.wiring === 'null' ? withoutDevices(groups) : groups;
   }
   throw new UnsupportedRouterError(

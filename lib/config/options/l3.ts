@@ -34,10 +34,7 @@ export const l3Options = [
   option('cleanup_on_shutdown', boolean, false, 'delete all routers at exit'),
   service('periodic_interval', integer(1), 40, 'seconds between checks whether a full sync is due'),
   service('periodic_fuzzy_delay', integer(0), 5, 'at most so many random seconds before the first'),
-  option('radvd_user', string(), '', 'user that radvd runs as'),
   common('ra_confs', string(), '$state_path/ra', 'directory of radvd configurations'),
-  common('min_rtr_adv_interval', integer(3), 30, 'seconds between router advertisements, at least'),
-  common('max_rtr_adv_interval', integer(4), 100, 'seconds between router advertisements, at most'),
   option('per_router_log_files', boolean, false, 'a log file for each HA router', {
     unused: 'lines of the log name their router',
   }),

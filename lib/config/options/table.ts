@@ -1,5 +1,6 @@
 import type { OptionDeclaration } from '../option.ts';
 import { pluggingOptions, scheduledAgentOptions, stateReportOptions } from './agent.ts';
+import { announcementOptions, isolatedAnnouncementOptions } from './announcement.ts';
 import { commonOptions } from './common.ts';
 import { dhcpOptions, isolatedMetadataOptions } from './dhcp.ts';
 import { haOptions, l3Options, metadataPortOptions } from './l3.ts';
@@ -33,6 +34,7 @@ const tables: Readonly<Record<AgentName, readonly OptionDeclaration[]>> = {
     ...scheduledAgentOptions,
     ...pluggingOptions,
     ...l3Options,
+    ...announcementOptions,
     ...haOptions,
     ...ovsOptions,
   ],
@@ -42,6 +44,8 @@ const tables: Readonly<Record<AgentName, readonly OptionDeclaration[]>> = {
     ...pluggingOptions,
     ...dhcpOptions,
     ...isolatedMetadataOptions,
+    ...announcementOptions,
+    ...isolatedAnnouncementOptions,
     ...ovsOptions,
   ],
   metadata: [...everyAgent, ...isolatedMetadataOptions, ...metadataAgentOptions, ...cacheOptions],

@@ -14,6 +14,14 @@ describe('options of the L3 agent', () => {
       use_random_fully: true,
       ipv6_gateway: '',
       handle_internal_only_routers: true,
+      ra_confs: '/var/lib/neutron/ra',
+      external_pids: '/var/lib/neutron/external/pids',
+      radvd_user: '',
+      min_rtr_adv_interval: 30,
+      max_rtr_adv_interval: 100,
+      adv_default_preference: 'medium',
+      adv_valid_lifetime: 86_400,
+      adv_preferred_lifetime: 14_400,
     });
   });
 
@@ -30,6 +38,14 @@ describe('options of the L3 agent', () => {
     [{ external_ingress_mark: '0x10000' }, 'must have a bit set in its low 16 bits'],
     [{ metadata_port: 0 }, 'L3 option metadata_port = 0'],
     [{ agent_mode: 'central' }, 'L3 option agent_mode = "central"'],
+    [{ ra_confs: 'ra' }, 'L3 option ra_confs = "ra": must be an absolute path'],
+    [{ radvd_user: 'a b' }, 'L3 option radvd_user = "a b": must be the name of a user'],
+    [
+      { max_rtr_adv_interval: 20, min_rtr_adv_interval: 16 },
+      'L3 option min_rtr_adv_interval = 16: must be at most',
+    ],
+    [{ adv_default_lifetime: 50 }, 'L3 option adv_default_lifetime = 50: must be 0 or at least'],
+    [{ adv_valid_lifetime: 600 }, 'L3 option adv_preferred_lifetime = undefined: must be at most'],
   ])('are refused with a sentence: %o', (given, message) => {
     expect(() => l3Options(given)).toThrow(message);
   });
