@@ -40,7 +40,7 @@ function run(...groups: string[]) {
   return { status: child.status, stdout: child.stdout, stderr: child.stderr, calls };
 }
 
-const runtime = 'libnftables1 dnsmasq-base iproute2';
+const runtime = 'libnftables1 dnsmasq-base radvd iproute2';
 
 test('a machine that has everything is left alone, silently', () => {
   machine(runtime, 'exit 0');
@@ -54,7 +54,7 @@ test('what is missing is named with the reason, then installed in one go, no lis
   expect(stdout).toContain('libnftables1     nftables rulesets, loaded in-process');
   expect(stdout).not.toContain('curl');
   expect(calls).toHaveLength(1);
-  expect(calls[0]).toMatch(/install --no-install-recommends libnftables1 dnsmasq-base$/);
+  expect(calls[0]).toMatch(/install --no-install-recommends libnftables1 dnsmasq-base radvd$/);
 });
 
 test('the package lists are fetched when apt does not know a package yet', () => {
