@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { output, until } from '../../e2e/shell.ts';
+import { output, run, until } from '../../e2e/shell.ts';
 import { Daemon } from './daemon.ts';
 
 /** A MariaDB of this test's own: no port, a socket in its directory. Durability is nobody's concern here. */
@@ -57,7 +57,9 @@ export class Database {
   /** The tables: read from `file` if there, otherwise made (a minute's work) and written to it for the next time. */
   async fill(file: string, make: () => Promise<void>): Promise<void> {
     if (existsSync(file)) {
-      await this.#sql(`USE neutron; SOURCE ${file}`);
+      const argv = ['mariadb', '--no-defaults', `--socket=${this.#socket}`, 'neutron'];
+      const { code, stderr } = await run(argv, { input: readFileSync(file, 'utf8') });
+      if (code !== 0) throw new Error(`${file}: ${stderr}`);
       return;
     }
     await make();
