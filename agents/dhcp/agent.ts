@@ -1,7 +1,8 @@
 import { type Network, parseNetwork } from '../../lib/model/network.ts';
 import type { DhcpEvents, DhcpPlugin } from '../../lib/model/source.ts';
 import { type Backoff, PRIORITY, type Priority } from '../../lib/namespace/queue.ts';
-import { daemon, netns } from '../../lib/namespace/rows.ts';
+import { daemon, type Row, type RowGroup } from '../../lib/namespace/rows.ts';
+import { type OwnerReconciler, withLeftovers } from '../../lib/process/leftovers.ts';
 import {
   createOwnerQueue,
   idOf,
@@ -17,11 +18,12 @@ import { type DnsmasqProcess, dnsmasqProcess } from './dnsmasq-process.ts';
 import { NetworkView, type Verdict } from './network-view.ts';
 import type { DhcpOptions } from './options.ts';
 import { ReadyPorts } from './ready-ports.ts';
-import { type NetworkReconciler, Services } from './service.ts';
+import { Services } from './service.ts';
 
 export interface DhcpAgentSettings {
   readonly plugin: DhcpPlugin;
-  readonly reconciler: NetworkReconciler;
+  /** owners are network ids */
+  readonly reconciler: OwnerReconciler;
   readonly options: DhcpOptions;
   readonly host: DhcpHost;
   readonly logger: Logger;
@@ -29,6 +31,8 @@ export interface DhcpAgentSettings {
   readonly knownNetworks: readonly string[];
   /** networks of which only a directory is left (Neutron's agent served them); see networksOnDisk */
   readonly leftNetworks?: readonly string[];
+  /** what such a network may have left besides its namespace, dnsmasq and directory */
+  readonly leftBehind?: (id: string) => RowGroup;
   readonly process?: DnsmasqProcess;
   readonly backoff?: Partial<Backoff>;
 }
@@ -75,7 +79,13 @@ export class NetworkFailure extends Error {
  * is on disk.
  */
 export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
-  const { plugin, reconciler, options, host, logger } = settings;
+  const { plugin, options, host, logger } = settings;
+  const left = (settings.leftNetworks ?? []).filter((id) => !settings.knownNetworks.includes(id));
+  const reconciler = withLeftovers(settings.reconciler, {
+    owners: left,
+    namespaceOf: (id) => dhcpNamespace(id, options.namespace_suffix),
+    rowsOf: (id) => [dnsmasqOf(id, options), ...(settings.leftBehind?.(id) ?? [])],
+  });
   const warnings = new Map<string, ReadonlySet<string>>();
   const postponed = new Map<string, { timer: NodeJS.Timeout; over: Promise<void> }>();
   const view = new NetworkView((id) => dhcpDeviceId(host.name, id));
@@ -91,13 +101,11 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     warn: (network, message) => logger.warn({ network }, message),
   });
   const ready = new ReadyPorts(plugin, (message) => logger.warn({}, message));
-  for (const id of settings.leftNetworks ?? [])
-    if (!settings.knownNetworks.includes(id)) reconciler.setDesired(id, leftovers(id, options));
 
   const owners = createOwnerQueue({
     noun: 'network',
     logger,
-    known: new Set([...settings.knownNetworks, ...(settings.leftNetworks ?? [])]),
+    known: [...settings.knownNetworks, ...left],
     async *list() {
       const networks = await plugin.getActiveNetworksInfo();
       view.listed(new Set(networks.flatMap((network) => idOf(network) ?? [])));
@@ -268,10 +276,14 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   };
 }
 
-/** What is known of a network of which only the directory is left: enough to remove it. */
-const leftovers = (id: string, { dhcp_confs, namespace_suffix }: DhcpOptions) => {
-  const ns = dhcpNamespace(id, namespace_suffix);
+/** What is known of the dnsmasq of a network of which only the directory is left: enough to stop it. */
+function dnsmasqOf(id: string, { dhcp_confs, namespace_suffix }: DhcpOptions): Row {
   const directory = networkDirectory(dhcp_confs, id);
-  const argv = ['dnsmasq', directory];
-  return [[netns(ns), daemon({ ns, service: 'dnsmasq', id, argv, pidFile: `${directory}/pid` })]];
-};
+  return daemon({
+    ns: dhcpNamespace(id, namespace_suffix),
+    service: 'dnsmasq',
+    id,
+    argv: ['dnsmasq', directory],
+    pidFile: `${directory}/pid`,
+  });
+}

@@ -76,7 +76,12 @@ export function readInForce(directory: string): InForce {
     names: linesOf(join(directory, 'addn_hosts')),
     opts: linesOf(join(directory, 'opts')),
   };
-  return { lines, digest: textOf(digestPath(directory)).trim() || undefined, additions };
+  return {
+    lines,
+    digest: textOf(digestPath(directory)).trim() || undefined,
+    adopted: !fs.existsSync(addedHosts(directory)),
+    additions,
+  };
 }
 
 /** Tell a running dnsmasq more. Hosts come last: whoever is served gets the options, too. */
@@ -89,6 +94,7 @@ export function add(directory: string, { number, lines }: Addition): void {
 
 /** From now on nobody knows what dnsmasq has been told; a crash before `remember` costs one signal more. */
 export function forget(directory: string): void {
+  fs.mkdirSync(addedHosts(directory), { recursive: true, mode: 0o755 });
   if (fs.existsSync(digestPath(directory))) remove(digestPath(directory));
 }
 

@@ -4,6 +4,7 @@ import type { ConfigValues } from '../../lib/config/resolve.ts';
 import type { DhcpPlugin } from '../../lib/model/source.ts';
 import { PRIORITY } from '../../lib/namespace/queue.ts';
 import { daemonPolicy } from '../../lib/neutron/daemon-policy.ts';
+import { networkLeftovers, neutronPaths } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
@@ -17,7 +18,7 @@ import {
 } from '../../lib/rpc/plugins/dhcp-notifications.ts';
 import { DHCP_AGENT } from '../../lib/rpc/plugins/state-reports.ts';
 import { createDhcpAgent, type DhcpAgent } from './agent.ts';
-import { dhcpDeviceId } from './compile/identity.ts';
+import { dhcpDeviceId, dhcpNamespace } from './compile/identity.ts';
 import { withDhcpPort } from './dhcp-port.ts';
 import { networksOnDisk } from './directory.ts';
 import { dnsmasqProcess } from './dnsmasq-process.ts';
@@ -42,6 +43,7 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   const options = neutronDhcpOptions(values);
   node.adopt((record) => compileNetworkRecord(record, host, options));
   const known = node.recorded(['network']);
+  const paths = neutronPaths(values);
   const agent = createDhcpAgent({
     plugin: confirming(new DhcpPluginApi(rpc, host), host, () => reporting.confirm()),
     reconciler: node.reconciler,
@@ -51,6 +53,7 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
     logger: log,
     knownNetworks: known,
     leftNetworks: networksOnDisk(options.dhcp_confs),
+    leftBehind: (id) => networkLeftovers(dhcpNamespace(id, options.namespace_suffix), id, paths),
   });
   const server = rpc.serve({
     topic: DHCP_TOPIC,

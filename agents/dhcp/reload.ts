@@ -17,7 +17,8 @@
  * Lines that are new in every respect (no line in force has their MAC, address or tag) go to the watched
  * directories as well, and that is all. Everything else is a signal, or a new start if a `set:` line is in
  * force; it empties the directories. `digest` tells what was in the three files when dnsmasq last read them:
- * digest + additions = what is in force, also for an agent that was just started.
+ * digest + additions = what is in force, also for an agent that was just started. Without the directories the files
+ * are Neutron's agent's, and what is in them is in force.
  */
 import { createHash } from 'node:crypto';
 import type { ConfigLines } from './compile/network.ts';
@@ -35,6 +36,8 @@ export interface InForce {
   readonly lines: ConfigLines;
   /** of the files as dnsmasq last read them; undefined: not known */
   readonly digest: string | undefined;
+  /** the files are another agent's (Neutron's), which tells dnsmasq of every change at once */
+  readonly adopted?: boolean;
   readonly additions: readonly Addition[];
 }
 
@@ -86,6 +89,12 @@ function subtract(lines: ConfigLines, other: ConfigLines): ConfigLines | undefin
   return host && names && opts ? { host, names, opts } : undefined;
 }
 
+/** In whatever order: ports come in another one from the server than events told of them. */
+function isSame(lines: ConfigLines, other: ConfigLines): boolean {
+  const rest = subtract(lines, other);
+  return rest !== undefined && KINDS.every((kind) => rest[kind].length === 0);
+}
+
 const joined = (additions: readonly Addition[]): ConfigLines => ({
   host: additions.flatMap(({ lines }) => lines.host),
   names: additions.flatMap(({ lines }) => lines.names),
@@ -110,6 +119,7 @@ const isTagged = (line: string): boolean => line.includes(',set:');
  */
 export function decideReload(inForce: InForce, wanted: ConfigLines, watches: boolean): Decision {
   const { digest, additions, lines } = inForce;
+  if (inForce.adopted && !watches && isSame(lines, wanted)) return { action: 'none' };
   const told = joined(additions);
   const rest = subtract(wanted, told);
   if (digest !== undefined && rest) {

@@ -4,6 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../lib/process/owner-queue.ts';
 import { dnsmasqArguments } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
@@ -15,16 +16,9 @@ import { LinesInForce } from './lines-in-force.ts';
 import type { DhcpOptions } from './options.ts';
 import { type Addition, type Decision, decideReload, digestOf } from './reload.ts';
 
-/** What this agent needs of the namespace library: owners are network ids. */
-export interface NetworkReconciler {
-  /** `record`: what the owner is remembered by */
-  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void;
-  removeOwner(owner: string): void;
-  reconcile(owner: string): Promise<ReconcileResult>;
-}
-
 export interface ServiceSettings {
-  readonly reconciler: NetworkReconciler;
+  /** owners are network ids */
+  readonly reconciler: OwnerReconciler;
   readonly process: DnsmasqProcess;
   readonly host: DhcpHost;
   readonly options: DhcpOptions;

@@ -3,6 +3,7 @@ import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import type { Backoff } from '../../lib/namespace/queue.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import {
   createOwnerQueue,
   idOf,
@@ -19,17 +20,10 @@ import { compileRouter, type L3Host } from './compile/router.ts';
 import { brokenBy, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
 import type { L3Options } from './options.ts';
 
-/** What this agent needs of the namespace library: owners are router ids. */
-export interface RouterReconciler {
-  /** `record`: what the owner is remembered by */
-  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void;
-  removeOwner(owner: string): void;
-  reconcile(owner: string): Promise<ReconcileResult>;
-}
-
 export interface L3AgentSettings {
   readonly plugin: L3Plugin;
-  readonly reconciler: RouterReconciler;
+  /** owners are router ids */
+  readonly reconciler: OwnerReconciler;
   readonly options: L3Options;
   readonly host: L3Host;
   readonly logger: Logger;

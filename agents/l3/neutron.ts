@@ -5,11 +5,12 @@ import { toL3Options } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import type { L3Plugin } from '../../lib/model/source.ts';
-import { netns } from '../../lib/namespace/rows.ts';
+import { neutronPaths, routerLeftovers } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
+import { withLeftovers } from '../../lib/process/leftovers.ts';
 import { isSettled } from '../../lib/process/owner-queue.ts';
 import { L3PluginApi } from '../../lib/rpc/plugins/l3.ts';
 import {
@@ -20,7 +21,7 @@ import {
   networkUpdateEndpoints,
 } from '../../lib/rpc/plugins/l3-notifications.ts';
 import { L3_AGENT } from '../../lib/rpc/plugins/state-reports.ts';
-import { createL3Agent, type RouterReconciler } from './agent.ts';
+import { createL3Agent } from './agent.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { type L3Options, l3Options } from './options.ts';
 import { RouterIndex } from './router-index.ts';
@@ -46,9 +47,15 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
   node.adopt((record) => compileRouterRecord(record, host, options));
   const known = new Set(node.recorded(['router']));
   const left = routersLeft(options.namespace_suffix).filter((id) => !known.has(id));
+  const namespaceOf = (id: string): string => routerNamespace(id, options.namespace_suffix);
+  const paths = neutronPaths(values);
   const agent = createL3Agent({
     plugin: indexing(new L3PluginApi(rpc, node.host), index, () => reporting.confirm()),
-    reconciler: sweeping(node.reconciler, new Set(left), options.namespace_suffix),
+    reconciler: withLeftovers(node.reconciler, {
+      owners: left,
+      namespaceOf,
+      rowsOf: (id) => routerLeftovers(namespaceOf(id), id, paths),
+    }),
     options,
     host,
     logger: log,
@@ -151,22 +158,4 @@ export function routersLeft(suffix: string, namespaces: readonly string[] = list
     .filter((name) => name.endsWith(suffix))
     .map((name) => name.slice(0, name.length - suffix.length))
     .flatMap((name) => new RegExp(`^qrouter-(${UUID})$`).exec(name)?.[1] ?? []);
-}
-
-/**
- * What was left of routers without a record is a namespace, and known as ours only when the agent decides to remove
- * it: until then nothing in it is touched.
- */
-function sweeping(reconciler: RouterReconciler, left: Set<string>, suffix: string): RouterReconciler {
-  return {
-    setDesired(owner, groups, record) {
-      left.delete(owner);
-      reconciler.setDesired(owner, groups, record);
-    },
-    removeOwner(owner) {
-      if (left.delete(owner)) reconciler.setDesired(owner, [[netns(routerNamespace(owner, suffix))]]);
-      reconciler.removeOwner(owner);
-    },
-    reconcile: (owner) => reconciler.reconcile(owner),
-  };
 }

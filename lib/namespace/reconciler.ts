@@ -74,6 +74,8 @@ export class Reconciler {
   /** daemons that ended soon after their start: how many times in a row */
   private readonly quickDeaths = new Map<string, number>();
   private readonly recalled = new Set<string>();
+  /** owners of which only an earlier process has said what they want */
+  private readonly expected = new Set<string>();
   private readonly unsaved = new Map<string, unknown>();
   private readonly changedNamespaces = new Set<NamespaceName>();
   private readonly changedHostLinks = new Set<string>();
@@ -97,13 +99,24 @@ export class Reconciler {
    * Replace what an owner wants; nothing is done yet. `record` is what to remember it by (its payload).
    */
   setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void {
+    this.expected.delete(owner);
     this.recall(owner, groups);
     this.delta.setDesired(owner, groups);
     if (record !== undefined) this.unsaved.set(owner, record);
   }
 
+  /**
+   * What an owner wanted when an earlier process was last told. It counts for what others want, and is what is removed
+   * if the owner has gone; but nothing is done about it before `setDesired` or `removeOwner`: it may be out of date.
+   */
+  expect(owner: string, groups: readonly RowGroup[]): void {
+    this.setDesired(owner, groups);
+    this.expected.add(owner);
+  }
+
   /** The owner wants nothing any more. */
   removeOwner(owner: string): void {
+    this.expected.delete(owner);
     this.unsaved.delete(owner);
     this.recall(owner, []);
     this.delta.setDesired(owner, []);
@@ -399,7 +412,7 @@ export class Reconciler {
       if (this.delta.isRead(HOST)) this.delta.setActualRow(HOST, `${HOST}|link|${name}`, readHostLink(name));
     }
     for (const owner of this.delta.dirtyOwners())
-      if (!busy.has(owner) && !this.timers.has(owner)) this.repair(owner);
+      if (!busy.has(owner) && !this.timers.has(owner) && !this.expected.has(owner)) this.repair(owner);
     if (this.changedNamespaces.size > 0) this.soon('drift', () => this.look());
   }
 

@@ -127,7 +127,7 @@ export class AgentProcess {
     for (const [owner, record] of this.loaded) {
       try {
         const groups = compile(record);
-        if (groups) this.reconciler.setDesired(owner, groups);
+        if (groups) this.reconciler.expect(owner, groups);
       } catch (error) {
         this.log.warn({ owner }, `the record can't be used: ${(error as Error).message}`);
       }

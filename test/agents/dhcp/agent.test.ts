@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDhcpAgent, type DhcpAgent } from '../../../agents/dhcp/agent.ts';
 import { NoAddressLeft } from '../../../agents/dhcp/dhcp-port.ts';
-import { networksOnDisk, readInForce } from '../../../agents/dhcp/directory.ts';
+import { forget, networksOnDisk, readInForce } from '../../../agents/dhcp/directory.ts';
 import type { DnsmasqProcess } from '../../../agents/dhcp/dnsmasq-process.ts';
 import { dhcpOptions } from '../../../agents/dhcp/options.ts';
 import type { Release } from '../../../agents/dhcp/release.ts';
-import type { NetworkReconciler } from '../../../agents/dhcp/service.ts';
 import type { DaemonRow, Row, RowGroup } from '../../../lib/namespace/rows.ts';
+import type { OwnerReconciler } from '../../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../../lib/process/owner-queue.ts';
 import {
   dhcpPort,
@@ -44,7 +44,7 @@ function fakeHost() {
   const desired = new Map<string, readonly Row[]>();
   let running: DaemonRow | undefined;
   let failing: ReconcileResult['failures'] = [];
-  const reconciler: NetworkReconciler = {
+  const reconciler: OwnerReconciler = {
     setDesired: (owner, groups: readonly RowGroup[]) => void desired.set(owner, groups.flat()),
     removeOwner: (owner) => void desired.set(owner, []),
     async reconcile(owner) {
@@ -223,17 +223,48 @@ describe('the DHCP agent', () => {
     expect(site.host.events()).toEqual([]);
   });
 
-  it("Neutron's dnsmasq goes on running; it gets signals", async () => {
-    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
-    await startAndForget(site);
-    const daemon = site.host.daemon()!;
-    site.host.run({ ...daemon, argv: daemon.argv.slice(0, -3) });
-    rmSync(join(confs, NETWORK, 'added'), { recursive: true });
-    const next = site.create();
-    next.start();
-    await next.idle();
-    expect(site.host.events()).toEqual(['signal']);
-    expect(await site.change(payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')))).toContain('signal');
+  describe("Neutron's dnsmasq", () => {
+    const extra_dhcp_opts = [{ opt_name: '67', opt_value: 'x', ip_version: 4 }];
+    const ports = [vm(5, '10.0.1.5', { extra_dhcp_opts }), vm(6, '10.0.1.6')];
+    const asNeutronLeftIt = async (...served: readonly unknown[]) => {
+      const site = setUp([payloadOf(...served)]);
+      await startAndForget(site);
+      const daemon = site.host.daemon()!;
+      site.host.run({ ...daemon, argv: daemon.argv.slice(0, -3) });
+      rmSync(join(confs, NETWORK, 'added'), { recursive: true });
+      return { ...site, next: site.create() };
+    };
+    const start = async ({ next, host }: Awaited<ReturnType<typeof asNeutronLeftIt>>) => {
+      next.start();
+      await next.idle();
+      return host.events();
+    };
+
+    it('goes on running undisturbed, and gets signals from then on', async () => {
+      const site = await asNeutronLeftIt(vm(5, '10.0.1.5'));
+      expect(await start(site)).toEqual([]);
+      expect(await site.change(payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')))).toContain('signal');
+    });
+
+    it('is not told anew what it knows in another order', async () => {
+      const site = await asNeutronLeftIt(...ports);
+      site.state.payloads = [payloadOf(...ports.toReversed())];
+      const events = await start(site);
+      expect(events).not.toContain('signal');
+      expect(events).not.toContain('start');
+    });
+
+    it('is told what changed while no agent ran', async () => {
+      const site = await asNeutronLeftIt(vm(5, '10.0.1.5'));
+      site.state.payloads = [payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6'))];
+      expect(await start(site)).toEqual(['write host', 'write addn_hosts', 'signal']);
+    });
+
+    it('is told again if we were killed between writing and telling', async () => {
+      const site = await asNeutronLeftIt(vm(5, '10.0.1.5'));
+      forget(join(confs, NETWORK));
+      expect(await start(site)).toEqual(['signal']);
+    });
   });
 
   it('a failed listing removes nothing, a complete one what it does not name', async () => {

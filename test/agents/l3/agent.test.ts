@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createL3Agent, type L3Agent, type RouterReconciler } from '../../../agents/l3/agent.ts';
+import { createL3Agent, type L3Agent } from '../../../agents/l3/agent.ts';
 import { l3Options } from '../../../agents/l3/options.ts';
 import type { L3Plugin } from '../../../lib/model/source.ts';
 import type { RowGroup } from '../../../lib/namespace/rows.ts';
+import type { OwnerReconciler } from '../../../lib/process/leftovers.ts';
 import { floatingIpPayload, routerPayload } from './compile/payload.ts';
 
 type Payload = ReturnType<typeof routerPayload> & { _floatingips: ReturnType<typeof floatingIpPayload>[] };
@@ -26,7 +27,7 @@ function world(knownRouters: string[] = []) {
   };
   const built = new Map<string, readonly RowGroup[]>();
   const removed: string[] = [];
-  const reconciler: RouterReconciler = {
+  const reconciler: OwnerReconciler = {
     setDesired: (owner, groups) => void built.set(owner, groups),
     removeOwner(owner) {
       built.delete(owner);
