@@ -18,6 +18,7 @@ dnsmasq-base|runtime|DHCP and DNS server of each network (the -base package star
 radvd|runtime|router advertisements: IPv6 of each router and of networks without one
 iproute2|runtime|ip: for people who look into a namespace
 nftables|test|nft: shows the rulesets, and is the yardstick of the bench
+haproxy|test|serves metadata as with the agents of Neutron, to be taken over
 iptables|test|makes rules as the agents of Neutron do, to be taken over
 conntrack|test|shows and checks connection tracking
 isc-dhcp-client|test|dhclient: a real DHCP client in the test instances

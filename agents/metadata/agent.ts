@@ -20,6 +20,7 @@ import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { createNovaForwarder } from './nova.ts';
 import type { MetadataOptions } from './options.ts';
+import type { Predecessors } from './predecessors.ts';
 import { createProxy, type MetadataProxy, type ProxyTimeouts } from './proxy.ts';
 import { listenForProxies, type SocketSettings } from './proxy-socket.ts';
 
@@ -46,6 +47,8 @@ export interface MetadataAgentSettings {
   readonly kernel?: ListenerKernel;
   /** also serve the proxies of Neutron's agents here */
   readonly socket?: SocketSettings;
+  /** who served these namespaces before; told once they are served here */
+  readonly predecessors?: Pick<Predecessors, 'retire'>;
 }
 
 export interface MetadataAgentState {
@@ -133,6 +136,7 @@ export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAg
         kernel: settings.kernel ?? thisMachine,
         backlog: options.metadata_backlog,
         accept: proxy.accept,
+        served: (opened) => settings.predecessors?.retire(opened),
         logger,
       });
       if (settings.socket) socket = await listenForProxies(settings.socket, proxy);

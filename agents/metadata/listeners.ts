@@ -18,7 +18,14 @@ export interface ListenerKernel {
   /** undefined: there is no such namespace (yet) */
   namespaceInode(ns: string): number | undefined;
   /** descriptor of a listening socket made inside the namespace */
-  listenTcp(where: { ns: string; address: string; port: number; device?: string; backlog?: number }): number;
+  listenTcp(where: {
+    ns: string;
+    address: string;
+    port: number;
+    device?: string;
+    backlog?: number;
+    share?: boolean;
+  }): number;
   inNamespace<T>(ns: string, fn: () => T): T;
 }
 
@@ -29,6 +36,8 @@ export interface ListenerSettings {
   /** per listener; what is above is closed at once. Default 1024, as haproxy's maxconn. */
   readonly maxConnections?: number;
   accept(socket: Socket, origin: Origin, remoteAddress: string): void;
+  /** all listeners of a namespace are open: nobody else need serve it any more */
+  readonly served?: (listeners: readonly DesiredListener[]) => void;
   readonly logger: Logger;
 }
 
@@ -92,6 +101,13 @@ export function createListeners(settings: ListenerSettings): Listeners {
     open(listener);
   }
 
+  /** Tells when a namespace has all it is to have. */
+  function tell(ns: string): void {
+    const siblings = [...(byNamespace.get(ns) ?? [])];
+    if (siblings.length > 0 && siblings.every(({ server }) => server !== undefined))
+      settings.served?.(siblings.map(({ desired }) => desired));
+  }
+
   function remove(listener: Listener): void {
     const { key, ns } = listener.desired;
     shut(listener);
@@ -122,7 +138,7 @@ export function createListeners(settings: ListenerSettings): Listeners {
       return;
     }
     try {
-      const fd = kernel.listenTcp({ ns, address, port, device, backlog: settings.backlog });
+      const fd = kernel.listenTcp({ ns, address, port, device, backlog: settings.backlog, share: true });
       serve(listener, fd);
     } catch (error) {
       retryLater(listener, error instanceof Error ? error.message : String(error));
@@ -165,7 +181,10 @@ export function createListeners(settings: ListenerSettings): Listeners {
     listener.failures += 1;
     if (listener.failures > attempts) return;
     const delay = Math.min(FIRST_RETRY * 2 ** (listener.failures - 1), LAST_RETRY);
-    listener.retry = setTimeout(() => open(listener), delay);
+    listener.retry = setTimeout(() => {
+      open(listener);
+      tell(ns);
+    }, delay);
   }
 
   /** The file of a namespace came, went or was replaced. */
@@ -176,6 +195,7 @@ export function createListeners(settings: ListenerSettings): Listeners {
       listener.failures = 0;
       open(listener);
     }
+    tell(ns);
   }
 
   mkdirSync(kernel.directory, { recursive: true });
@@ -190,19 +210,22 @@ export function createListeners(settings: ListenerSettings): Listeners {
   return {
     want(desired) {
       const wanted = new Map(desired.map((one) => [one.key, one]));
+      const fresh = new Set<string>();
       for (const listener of [...listeners.values()]) {
         if (!wanted.has(listener.desired.key)) remove(listener);
       }
       for (const [key, one] of wanted) {
         const listener = listeners.get(key);
-        if (!listener) {
-          add(one);
+        if (listener) listener.desired = one;
+        if (listener?.server) {
+          counts.kept += 1;
           continue;
         }
-        listener.desired = one;
-        if (listener.server) counts.kept += 1;
+        fresh.add(one.ns);
+        if (!listener) add(one);
         else if (!listener.retry) open(listener);
       }
+      for (const ns of fresh) tell(ns);
     },
     state() {
       const all = [...listeners.values()];

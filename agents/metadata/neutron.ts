@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { toMetadataOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { dhcpHostId } from '../../lib/model/dhcp-host.ts';
+import { neutronPaths } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
@@ -20,6 +21,7 @@ import { createMetadataAgent } from './agent.ts';
 import type { ListenerOptions } from './compile/listeners.ts';
 import { KnownPorts } from './known-ports.ts';
 import { type MetadataOptions, parseMetadataOptions } from './options.ts';
+import { Predecessors } from './predecessors.ts';
 import { type Account, socketMode } from './proxy-socket.ts';
 import { RecordsView } from './records-view.ts';
 
@@ -105,6 +107,7 @@ export function createMetadataNeutronPart(node: NeutronNode): {
     options,
     listenerOptions: () => decidedElsewhere(readFacts(directory)?.options ?? {}, host),
     logger: log,
+    predecessors: new Predecessors(neutronPaths(values), log),
     socket: {
       path: text('metadata_proxy_socket'),
       mode: socketMode(

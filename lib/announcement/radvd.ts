@@ -83,6 +83,8 @@ export const radvdDaemon = ({ ns, id, confPath, pidFile }: RadvdPlace, user: str
     ],
     pidFile,
     endsBy: 'SIGKILL',
+    // Neutron's agent names its own user where we name none.
+    indifferent: ['-u'],
   });
 
 /** File and process; the process reads the file again when that changed, and only then. */

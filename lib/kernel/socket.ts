@@ -14,6 +14,7 @@ const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_BROADCAST = 6;
+const SO_REUSEPORT = 15;
 const SO_BINDTODEVICE = 25;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -69,10 +70,13 @@ export function listenTcp(options: {
   port: number;
   device?: string;
   backlog?: number;
+  /** beside another listener of the same user that shares, too: whoever takes over opens before the other closes */
+  share?: boolean;
 }): number {
   const where = sockaddr(options.address, options.port);
   const v6 = where.length === 28;
   return socketIn(options.ns, v6 ? AF_INET6 : AF_INET, SOCK_STREAM, options.device, (fd) => {
+    if (options.share) libc.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, on);
     if (v6) libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.address === '::' ? off : on);
     libc.bind(fd, where, `listen on [${options.address}]:${options.port} in ${options.ns || 'the host'}`);
     libc.listen(fd, options.backlog ?? 128);

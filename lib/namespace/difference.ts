@@ -113,10 +113,20 @@ function tableDifference(is: ActualNftTable, wanted: NftTableRow): string | unde
   return firstOf(...wanted.sets.map((set) => setDifference(is, set)));
 }
 
-const daemonDifference = (is: DaemonRow, wanted: DaemonRow): string | undefined =>
-  is.argv.length === wanted.argv.length && is.argv.every((arg, i) => arg === wanted.argv[i])
-    ? undefined
-    : `runs with other arguments: ${is.argv.filter((arg) => !wanted.argv.includes(arg)).join(' ') || 'fewer'}`;
+const baseName = (path = ''): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** Arguments that count; the program by its name, wherever it was found. */
+function decisive([program, ...args]: readonly string[], indifferent: readonly string[] = []): string[] {
+  const isIndifferent = (arg: string | undefined): boolean => arg !== undefined && indifferent.includes(arg);
+  return [baseName(program), ...args.filter((arg, i) => !isIndifferent(arg) && !isIndifferent(args[i - 1]))];
+}
+
+function daemonDifference(is: DaemonRow, wanted: DaemonRow): string | undefined {
+  const found = decisive(is.argv, wanted.indifferent);
+  const due = decisive(wanted.argv, wanted.indifferent);
+  if (found.length === due.length && found.every((arg, i) => arg === due[i])) return undefined;
+  return `runs with other arguments: ${found.filter((arg) => !due.includes(arg)).join(' ') || 'fewer'}`;
+}
 
 /** undefined: `is` satisfies `wanted`. Both have the same key. */
 export function difference(is: ActualRow | NftTableRow, wanted: Row): string | undefined {

@@ -224,6 +224,8 @@ export interface DaemonRow extends RowBase {
   readonly directory?: string;
   /** 'SIGKILL' for a program whose farewell does harm; default: SIGTERM, then SIGKILL */
   readonly endsBy?: 'SIGKILL';
+  /** options that, with their values, may differ in a process which is there: another agent started it */
+  readonly indifferent?: readonly string[];
 }
 
 export type Row =

@@ -21,6 +21,15 @@ describe('a row reads as', () => {
         peer: { ns: '', name: 'tap1' },
       }),
     ],
+    [
+      'iptables rules of neutron-l3-agent (2 chains)',
+      rows.xtables({
+        ns,
+        family: 'ip',
+        chains: ['nat neutron-l3-agent-snat', 'nat neutron-l3-agent-OUTPUT'],
+      }),
+    ],
+    ['ip6tables rules of neutron-l3-agent', rows.xtables({ ns, family: 'ip6', rules: '*nat' })],
     ['link brq1 bridge down', rows.link({ ns: '', name: 'brq1', type: 'bridge', up: false })],
     [
       'address 10.0.0.1/24 dev qr-1',

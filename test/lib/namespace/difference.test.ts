@@ -130,6 +130,13 @@ describe('rules, neighbours, sysctls, elements, files and daemons', () => {
     [undefined, daemon('d', '-n'), daemon('d', '-n')],
     ['runs with other arguments: -x', daemon('d', '-x'), daemon('d', '-n')],
     ['runs with other arguments: fewer', daemon('d'), daemon('d', '-n')],
+    [undefined, daemon('/usr/sbin/d', '-n'), daemon('d', '-n')],
+    [undefined, daemon('d', '-n', '-u', 'neutron'), { ...daemon('d', '-n'), indifferent: ['-u'] }],
+    [
+      'runs with other arguments: -m',
+      daemon('d', '-n', '-u', 'neutron', '-m'),
+      { ...daemon('d', '-n'), indifferent: ['-u'] },
+    ],
   ])('%s', (text, is, wanted) => {
     expect(difference(is as never, wanted)).toBe(text);
   });
