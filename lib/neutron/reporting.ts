@@ -28,17 +28,22 @@ export class UnconfirmedAgent extends Error {
 /** Several reasons for a resync that come together are one. */
 const COLLECT_MS = 200;
 
+/** What is needed of the node. */
+type ReportingNode = Pick<NeutronNode, 'values' | 'host' | 'log' | 'rpc' | 'touch'>;
+
 export class Reporting {
-  readonly #node: NeutronNode;
+  readonly #node: ReportingNode;
   readonly #settings: ReportingSettings;
   readonly #reports: StateReports | undefined;
   /** [AGENT] report_interval, seconds; 0: this agent does not report */
   readonly #interval: number;
   readonly #stopping = new AbortController();
+  /** everything is to be asked for, and no question was asked yet: at the start it is */
+  #awaited = true;
   #unfollow: (() => void) | undefined;
   #collecting: NodeJS.Timeout | undefined;
 
-  constructor(node: NeutronNode, settings: ReportingSettings) {
+  constructor(node: ReportingNode, settings: ReportingSettings) {
     this.#node = node;
     this.#settings = settings;
     const { values, host, log } = node;
@@ -82,10 +87,15 @@ export class Reporting {
     await this.#reports?.stop();
   }
 
-  /** Everything is to be asked for again, soon. */
+  /** Everything is to be asked for again, soon: once, whatever comes before the first question is asked. */
   resync(reason: string): void {
     const { resync } = this.#settings;
-    if (!resync || this.#collecting || this.#stopping.signal.aborted) return;
+    if (!resync || this.#stopping.signal.aborted) return;
+    if (this.#awaited) {
+      this.#node.log.debug(`part of the full sync to come: ${reason}`);
+      return;
+    }
+    this.#awaited = true;
     this.#node.log.info(`full sync: ${reason}`);
     this.#collecting = setTimeout(() => {
       this.#collecting = undefined;
@@ -96,12 +106,17 @@ export class Reporting {
   /**
    * Resolves when the answer to a listing will be the truth about this agent: no notification is missed from now on,
    * and the server counts the agent as alive (of one that it does not know, or that counts as dead, it says that it
-   * has nothing).
+   * has nothing). What asks for everything from now on is newer than that listing.
    * @throws UnconfirmedAgent, or what a report throws
    */
   async confirm(): Promise<void> {
     const { signal } = this.#stopping;
+    await this.#alive(signal);
     for (const server of this.#settings.servers ?? []) await server.ready(signal);
+    this.#awaited = false;
+  }
+
+  async #alive(signal: AbortSignal): Promise<void> {
     const reports = this.#reports;
     if (!reports) return;
     await before(signal, reports.accepted());

@@ -124,15 +124,19 @@ export function createOwnerQueue(settings: OwnerQueueSettings): OwnerQueue {
   async function list(): Promise<void> {
     const at = ++time;
     const listed = new Set<string>();
+    let nameless = 0;
     for await (const payloads of settings.list()) {
-      const ids = payloads.map(idOf);
-      if (ids.includes(undefined))
-        throw new TypeError(`a ${noun} of the listing has no id: the listing is not trusted`);
-      for (const [i, payload] of payloads.entries()) {
-        listed.add(ids[i]!);
-        queue.add(ids[i]!, PRIORITY.fullSync, { kind: 'listed', at, payload });
+      for (const payload of payloads) {
+        const id = idOf(payload);
+        if (id === undefined) nameless += 1;
+        else {
+          listed.add(id);
+          queue.add(id, PRIORITY.fullSync, { kind: 'listed', at, payload });
+        }
       }
     }
+    // Any of those that are not in the listing may be meant.
+    if (nameless > 0) throw new TypeError(`the listing has ${noun}s without id: ${nameless}`);
     for (const id of present)
       if (!listed.has(id)) queue.add(id, PRIORITY.fullSync, { kind: 'remove', at, by: 'listing' });
     for (const [id, decided] of decidedAt) if (!present.has(id) && decided < at) decidedAt.delete(id);

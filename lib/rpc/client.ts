@@ -167,8 +167,13 @@ export class RpcClient {
     }
     const prefetch = options.rabbit.rabbit_qos_prefetch_count;
     await listen(channel, [this.#consumer], { declarations, log, prefetch }, (inner) => {
-      const dropped = this.#waiters.settle(replyOf(inner));
-      if (dropped) log.info(dropped);
+      try {
+        const dropped = this.#waiters.settle(replyOf(inner));
+        if (dropped) log.info(dropped);
+      } catch (error) {
+        this.#waiters.spoil(inner._msg_id, asError(error).message);
+        throw error;
+      }
     });
   }
 }

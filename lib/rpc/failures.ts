@@ -27,7 +27,10 @@ export class MessagingTimeout extends Error {
   override readonly name = 'MessagingTimeout';
 }
 
-/** The broker lost the queue of the answers, or this side is closing: the answer to this call cannot arrive any more. */
+/**
+ * The broker lost the queue of the answers, or the answer came damaged, or this side is closing: no answer to this
+ * call will arrive any more.
+ */
 export class ReplyLost extends Error {
   override readonly name = 'ReplyLost';
 }
@@ -41,6 +44,11 @@ export class DispatchError extends Error {
     super(message);
     this.className = className;
   }
+}
+
+/** What a message says is wrong; one sentence that names the argument and its value. */
+export class ArgumentError extends TypeError {
+  override readonly name = 'ArgumentError';
 }
 
 const textOf = z

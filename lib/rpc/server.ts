@@ -5,7 +5,7 @@ import { before, pause } from './deadline.ts';
 import type { Declarations } from './declare.ts';
 import { type Endpoint, handlerFor } from './dispatch.ts';
 import { EnvelopeError, type Request, requestOf } from './envelope.ts';
-import { DispatchError, failureText } from './failures.ts';
+import { ArgumentError, DispatchError, failureText } from './failures.ts';
 import { hexId } from './identifiers.ts';
 import { consumerTag, listen } from './incoming.ts';
 import type { RpcOptions } from './options.ts';
@@ -144,6 +144,7 @@ export class RpcServer {
     const { log, topic } = this.#settings;
     const plain = error instanceof DispatchError || error instanceof EnvelopeError;
     if (plain) log.warn(`${topic}: ${error.message}`);
+    else if (error instanceof ArgumentError) log.warn(`${topic}: ${method}: ${error.message}`);
     else log.error({ err: error }, `${topic}: ${method} failed`);
   }
 }

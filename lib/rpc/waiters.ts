@@ -1,5 +1,5 @@
 import type { Reply } from './envelope.ts';
-import { MessagingTimeout, remoteError } from './failures.ts';
+import { MessagingTimeout, ReplyLost, remoteError } from './failures.ts';
 
 /** A call in flight. */
 export interface Waiter {
@@ -30,13 +30,13 @@ interface Entry extends Waiter {
   result: unknown;
 }
 
-/** Late answers are named in the log if their call is among the last so many. */
+/** Late and second answers are named in the log if their call is among the last so many. */
 const REMEMBERED = 200;
 
 /** Calls that wait for answers, by `_msg_id`. */
 export class Waiters {
   readonly #entries = new Map<string, Entry>();
-  /** calls given up: `_msg_id` → method */
+  /** calls that are over: `_msg_id` → what one more answer is */
   readonly #gone = new Map<string, string>();
 
   get size(): number {
@@ -55,7 +55,7 @@ export class Waiters {
     const fail = (error: Error): void => {
       if (!this.#entries.has(msgId)) return;
       this.#close(msgId, timers);
-      this.#remember(msgId, method);
+      this.#remember(msgId, `a late answer to ${method}`);
       controller.abort(error);
       reject(error);
     };
@@ -83,6 +83,7 @@ export class Waiters {
       },
       resolve: (value) => {
         this.#close(msgId, timers);
+        this.#remember(msgId, `a second answer to ${method}`);
         resolve(value);
       },
     };
@@ -94,8 +95,8 @@ export class Waiters {
   settle({ msgId, result, failure, ending }: Reply): string | null {
     const entry = this.#entries.get(msgId);
     if (!entry) {
-      const method = this.#gone.get(msgId);
-      return method ? `a late answer to ${method} was dropped` : `an answer to nobody (${msgId}) was dropped`;
+      const answer = this.#gone.get(msgId) ?? `an answer to nobody (${msgId.slice(0, 40)})`;
+      return `${answer} was dropped`;
     }
     if (failure !== null) {
       entry.fail(remoteError(failure, entry.method));
@@ -105,6 +106,12 @@ export class Waiters {
     if (ending) entry.resolve(entry.result);
     else entry.alive();
     return null;
+  }
+
+  /** The answer to a call can't be read: its caller need not wait for its time-out. */
+  spoil(msgId: unknown, problem: string): void {
+    const entry = typeof msgId === 'string' ? this.#entries.get(msgId) : undefined;
+    entry?.fail(new ReplyLost(`${entry.method}: the answer is not understood: ${problem}`));
   }
 
   /** Fails the calls whose request the broker had already taken. Gives their number. */
@@ -123,8 +130,8 @@ export class Waiters {
     this.#entries.delete(msgId);
   }
 
-  #remember(msgId: string, method: string): void {
-    this.#gone.set(msgId, method);
+  #remember(msgId: string, answer: string): void {
+    this.#gone.set(msgId, answer);
     if (this.#gone.size <= REMEMBERED) return;
     for (const oldest of this.#gone.keys()) {
       this.#gone.delete(oldest);

@@ -1,7 +1,7 @@
 /** What the server tells a DHCP agent (`neutron/api/rpc/agentnotifiers/dhcp_rpc_agent_api.py`). */
 import { z } from 'zod';
 import type { Endpoint, Handler } from '../dispatch.ts';
-import { agentUpdate, taking, validated } from './arguments.ts';
+import { agentUpdate, id, taking, validated } from './arguments.ts';
 
 export const DHCP_TOPIC = 'dhcp_agent';
 
@@ -36,7 +36,6 @@ const DEFAULT_PRIORITIES = {
   port_delete_end: 6,
 } as const;
 
-const id = z.string().min(1);
 const priority = z.object({ priority: z.number().nullish() });
 const network = priority.extend({ network: z.looseObject({ id }) }).loose();
 const part = z.looseObject({ id, network_id: id });

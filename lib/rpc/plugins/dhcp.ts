@@ -1,6 +1,6 @@
 import type { DhcpPlugin } from '../../model/source.ts';
 import type { RpcCaller } from '../rpc.ts';
-import { checked, payloadOrNull, payloads } from './answer.ts';
+import { AnswerError, checked, payloadOrNull, payloads } from './answer.ts';
 
 /** Body of a port that the DHCP agent asks for. */
 export interface DhcpPortRequest {
@@ -43,7 +43,13 @@ export class DhcpPluginApi implements DhcpPlugin {
   /** One network with its DHCP-enabled subnets; null: it is gone. */
   async getNetworkInfo(networkId: string): Promise<unknown | null> {
     const args = { network_id: networkId, host: this.#host };
-    return checked('get_network_info', payloadOrNull, await this.#call('get_network_info', '1.0', args));
+    const answer = await this.#call('get_network_info', '1.0', args);
+    const network = checked('get_network_info', payloadOrNull, answer);
+    if (network && network.id !== networkId)
+      throw new AnswerError(
+        `get_network_info: asked for network ${networkId}, the answer is about another one`,
+      );
+    return network;
   }
 
   /** null: the network or subnet is gone. */

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { L3Events } from '../../model/source.ts';
 import type { Endpoint } from '../dispatch.ts';
-import { agentUpdate, taking } from './arguments.ts';
+import { agentUpdate, id, takeIds, taking } from './arguments.ts';
 
 export const L3_TOPIC = 'l3_agent';
 export const NETWORK_UPDATE_TOPIC = 'q-agent-notifier-network-update';
@@ -27,9 +27,7 @@ export interface L3Notifications extends L3Events {
   externalNetworkDeleted(networkId: string): void;
 }
 
-const id = z.string().min(1);
-/** Ids; very old servers send routers instead. */
-const routerIds = z.array(z.union([id, z.looseObject({ id }).transform((router) => router.id)]));
+const list = z.array(z.unknown());
 const arp = z.object({
   payload: z.object({
     router_id: id,
@@ -43,15 +41,15 @@ export function l3Endpoints(heard: L3Notifications): Endpoint[] {
     {
       version: '1.4',
       methods: {
-        routers_updated: taking(z.object({ routers: routerIds }), (args) =>
-          heard.routersUpdated(args.routers),
+        routers_updated: taking(z.object({ routers: list }), ({ routers }) =>
+          takeIds('routers', routers, (ids) => heard.routersUpdated(ids)),
         ),
         router_deleted: taking(z.object({ router_id: id }), (args) => heard.routersDeleted([args.router_id])),
         router_removed_from_agent: taking(z.object({ payload: z.object({ router_id: id }) }), (args) =>
           heard.routersDeleted([args.payload.router_id]),
         ),
-        router_added_to_agent: taking(z.object({ payload: routerIds }), (args) =>
-          heard.routersUpdated(args.payload),
+        router_added_to_agent: taking(z.object({ payload: list }), ({ payload }) =>
+          takeIds('payload', payload, (ids) => heard.routersUpdated(ids)),
         ),
         add_arp_entry: taking(arp, ({ payload }) =>
           heard.arpEntryAdded(payload.router_id, payload.arp_table),

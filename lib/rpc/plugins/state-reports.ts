@@ -61,6 +61,9 @@ export interface ReportState {
   readonly problem: string | null;
 }
 
+/** A report that was under way for longer may be from before the start of the server that takes it. */
+const WAITED_MS = 1_000;
+
 /**
  * The heartbeat of an agent (`neutron/agent/rpc.py`, PluginReportStateAPI): a report now and each interval, through
  * the urgent channel, whatever else goes on. The first one that is taken carries the start flag.
@@ -109,24 +112,29 @@ export class StateReports {
       ...(!this.#started && { start_flag: true }),
       uuid: randomUUID(),
     };
-    const request = {
-      topic: 'q-reports-plugin',
-      method: 'report_state',
-      version: '1.2',
-      args: { agent_state: { agent_state: agentState }, time: reportTime(new Date()) },
-      urgent: true,
-    };
+    const args = { agent_state: { agent_state: agentState } };
+    const request = { topic: 'q-reports-plugin', method: 'report_state', version: '1.2', urgent: true };
     if (castLater && this.#started) {
-      await this.#rpc.cast({ ...request, signal: AbortSignal.timeout(interval * 1000) });
+      const time = reportTime(new Date());
+      await this.#rpc.cast({
+        ...request,
+        args: { ...args, time },
+        signal: AbortSignal.timeout(interval * 1000),
+      });
       this.#took();
       return 'alive';
     }
     const signal = this.#stopping.signal;
-    const answer = checked(
-      'report_state',
-      answerSchema,
-      await this.#rpc.call({ ...request, timeout: interval, signal }),
-    );
+    const ask = async (time: string): Promise<ReportAnswer> =>
+      checked(
+        'report_state',
+        answerSchema,
+        await this.#rpc.call({ ...request, args: { ...args, time }, timeout: interval, signal }),
+      );
+    const begun = Date.now();
+    let answer = await ask(reportTime(new Date()));
+    // It waited for the broker, and the server was started meanwhile: that is no matter of clocks.
+    if (answer === null && Date.now() - begun > WAITED_MS) answer = await ask(reportTime(new Date()));
     if (answer !== null) this.#took();
     this.#settings.answered?.(answer);
     return answer;

@@ -105,12 +105,14 @@ describe('full sync', () => {
     expect(built.has(id)).toBe(true);
   });
 
-  it('with an element that has no id removes nothing', async () => {
-    const { agent, server, removed, settle } = world(['gone']);
+  it('with an element that has no id removes nothing, and builds the others', async () => {
+    const { agent, server, put, built, removed, settle } = world(['gone']);
     server.set('x', { name: 'no id' });
+    const id = put(router());
     agent.start();
     await settle();
     expect(removed).toEqual([]);
+    expect(built.has(id)).toBe(true);
   });
 });
 

@@ -61,11 +61,24 @@ describe('Waiters', () => {
     await expect(answer).rejects.toMatchObject({ className: 'PortNotFound', message: 'm: PortNotFound: p' });
   });
 
-  test('late and foreign answers are named', () => {
+  test('late, second and foreign answers are named', () => {
     const waiters = new Waiters();
     open(waiters).fail(new Error('over'));
     expect(waiters.settle(reply)).toBe('a late answer to m was dropped');
+    open(waiters);
+    waiters.settle(reply);
+    expect(waiters.settle(reply)).toBe('a second answer to m was dropped');
     expect(waiters.settle({ ...reply, msgId: 'y' })).toBe('an answer to nobody (y) was dropped');
+  });
+
+  test('an answer that nobody can read ends its call, and no other', async () => {
+    const waiters = new Waiters();
+    const { answer } = open(waiters);
+    waiters.spoil('y', 'failure: expected text');
+    waiters.spoil(5, 'failure: expected text');
+    expect(waiters.size).toBe(1);
+    waiters.spoil('x', 'failure: expected text');
+    await expect(answer).rejects.toThrow('m: the answer is not understood: failure: expected text');
   });
 
   test('signs of life keep a monitored call, their absence ends it', async () => {

@@ -5,6 +5,7 @@ import { type DhcpNotification, dhcpEndpoints } from '../../../../lib/rpc/plugin
 import { l3Endpoints, networkUpdateEndpoints } from '../../../../lib/rpc/plugins/l3-notifications.ts';
 import { innerOf, recordedMessages } from '../recording.ts';
 
+const id = (digit: string) => `${digit.repeat(8)}-0000-4000-8000-000000000000`;
 const l3 = () => ({
   routersUpdated: vi.fn(),
   routersDeleted: vi.fn(),
@@ -40,28 +41,42 @@ describe('L3', () => {
   test('the methods that were not recorded', () => {
     const heard = l3();
     const endpoints = l3Endpoints(heard);
-    tell(endpoints, { method: 'router_added_to_agent', args: { payload: ['a', 'b'] } });
-    tell(endpoints, { method: 'router_removed_from_agent', args: { payload: { router_id: 'c' } } });
+    tell(endpoints, { method: 'router_added_to_agent', args: { payload: [id('a'), id('b')] } });
+    tell(endpoints, { method: 'router_removed_from_agent', args: { payload: { router_id: id('c') } } });
     tell(endpoints, {
       method: 'routers_updated',
       version: '1.1',
-      args: { routers: [{ id: 'd' }], operation: null },
+      args: { routers: [{ id: id('d') }], operation: null },
     });
     tell(endpoints, { method: 'agent_updated', args: { payload: { admin_state_up: false } } });
-    expect(heard.routersUpdated.mock.calls).toEqual([[['a', 'b']], [['d']]]);
-    expect(heard.routersDeleted.mock.calls).toEqual([[['c']]]);
+    expect(heard.routersUpdated.mock.calls).toEqual([[[id('a'), id('b')]], [[id('d')]]]);
+    expect(heard.routersDeleted.mock.calls).toEqual([[[id('c')]]]);
     expect(heard.agentUpdated.mock.calls).toEqual([[false]]);
   });
 
   test.each([
-    ['routers_updated', { routers: 'all' }, 'argument routers'],
+    [
+      'routers_updated',
+      { routers: 'all' },
+      'argument routers: Invalid input: expected array, received string; it is "all"',
+    ],
     ['router_deleted', {}, 'argument router_id'],
+    ['router_deleted', { router_id: '../x' }, 'argument router_id: expected a UUID; it is "../x"'],
     ['router_removed_from_agent', { payload: null }, 'argument payload'],
-    ['add_arp_entry', { payload: { router_id: 'r' } }, 'argument payload.arp_table'],
+    ['add_arp_entry', { payload: { router_id: id('e') } }, 'argument payload.arp_table'],
   ])('%s with %j is refused by the name of the argument, and nothing is done', (method, args, message) => {
     const heard = l3();
     expect(() => tell(l3Endpoints(heard), { method, args })).toThrow(message);
     expect(Object.values(heard).flatMap(({ mock }) => mock.calls)).toEqual([]);
+  });
+
+  test('ids that are none are named; the others of the list count', () => {
+    const heard = l3();
+    const args = { routers: [id('a'), 5, '/etc/passwd', { id: id('b') }] };
+    expect(() => tell(l3Endpoints(heard), { method: 'routers_updated', version: '1.1', args })).toThrow(
+      'argument routers: expected UUIDs; one is 5 (and 1 more)',
+    );
+    expect(heard.routersUpdated.mock.calls).toEqual([[[id('a'), id('b')]]]);
   });
 
   test('network_update comes in version 1.4', () => {
@@ -70,9 +85,9 @@ describe('L3', () => {
     tell(endpoints, {
       method: 'network_update',
       version: '1.4',
-      args: { network: { id: 'n', mtu: 1450, name: 'x' } },
+      args: { network: { id: id('b'), mtu: 1450, name: 'x' } },
     });
-    expect(updated).toHaveBeenCalledWith({ id: 'n', mtu: 1450 });
+    expect(updated).toHaveBeenCalledWith({ id: id('b'), mtu: 1450 });
   });
 });
 
@@ -97,11 +112,11 @@ describe('DHCP', () => {
   });
 
   test('a priority that is missing is that of the method; a port may be deleted without its network', () => {
-    expect(hear({ method: 'port_delete_end', args: { payload: { port_id: 'p' } } }).heard).toEqual([
-      { method: 'port_delete_end', networkId: null, priority: 6, payload: { port_id: 'p' } },
+    expect(hear({ method: 'port_delete_end', args: { payload: { port_id: id('f') } } }).heard).toEqual([
+      { method: 'port_delete_end', networkId: null, priority: 6, payload: { port_id: id('f') } },
     ]);
     expect(
-      hear({ method: 'network_delete_end', args: { payload: { network_id: 'n' } } }).heard[0]?.priority,
+      hear({ method: 'network_delete_end', args: { payload: { network_id: id('b') } } }).heard[0]?.priority,
     ).toBe(2);
     expect(hear({ method: 'agent_updated', args: { payload: { admin_state_up: true } } }).updates).toEqual([
       true,
@@ -109,8 +124,9 @@ describe('DHCP', () => {
   });
 
   test.each([
-    ['port_create_end', { payload: { port: { id: 'p' } } }, 'argument port.network_id'],
+    ['port_create_end', { payload: { port: { id: id('f') } } }, 'argument port.network_id'],
     ['network_create_end', {}, 'argument payload'],
+    ['network_delete_end', { payload: { network_id: '../..' } }, 'argument network_id: expected a UUID'],
     ['subnet_delete_end', { payload: { subnet_id: 5 } }, 'argument subnet_id'],
   ])('%s with %j is refused by the name of the argument', (method, args, message) => {
     expect(() => hear({ method, args })).toThrow(message);

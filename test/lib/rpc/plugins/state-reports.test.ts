@@ -64,6 +64,19 @@ test.each(agents)(
   },
 );
 
+test('a report that waited until a new server took it is made anew at once', async () => {
+  const server = new FakeServer();
+  const times: unknown[] = [];
+  server.answer = ({ args }) => {
+    times.push(args?.time);
+    if (times.length > 1) return 'alive';
+    vi.setSystemTime(Date.now() + 20_000);
+    return null;
+  };
+  expect(await new StateReports(server, settings()).report()).toBe('alive');
+  expect(new Set(times).size).toBe(2);
+});
+
 test('the start flag stays until a report was taken', async () => {
   const server = new FakeServer();
   const answers = [failing('DBConnectionError'), () => null, () => 'new', () => 'alive'];
