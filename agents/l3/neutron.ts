@@ -131,8 +131,7 @@ function indexing(server: L3PluginApi, index: RouterIndex, confirm: () => Promis
   return {
     async syncRouters(ids) {
       const routers = await server.syncRouters(ids);
-      index.forget(ids ?? []);
-      for (const router of routers) index.note(router);
+      index.answered(ids ?? [], routers);
       return routers;
     },
     async *allRouters() {
@@ -140,8 +139,7 @@ function indexing(server: L3PluginApi, index: RouterIndex, confirm: () => Promis
       const ids = await server.getRouterIds();
       const listed = new Set(ids);
       for await (const chunk of server.routersInChunks(ids)) {
-        index.forget(chunk.ids);
-        for (const router of chunk.routers) index.note(router);
+        index.answered(chunk.ids, chunk.routers);
         yield chunk.routers;
       }
       index.forget([...index.ids].filter((id) => !listed.has(id)));

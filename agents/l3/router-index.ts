@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { idOf } from '../../lib/process/owner-queue.ts';
 
 const ports = z.array(z.looseObject({ network_id: z.string(), mtu: z.number().nullish() }));
 const payload = z.looseObject({
@@ -20,7 +21,7 @@ interface Entry {
 export class RouterIndex {
   readonly #entries = new Map<string, Entry>();
 
-  /** A payload nobody can read is passed over here: it is reported where it is validated. */
+  /** Of a payload nobody can read the last good one counts on: it is reported where it is validated. */
   note(router: unknown): void {
     const result = payload.safeParse(router);
     if (!result.success) return;
@@ -33,6 +34,13 @@ export class RouterIndex {
       interfaces: interfaces.length,
       floatingIps: _floatingips?.length ?? 0,
     });
+  }
+
+  /** `routers` were the answer to a question for `asked`: who is not in it is not this host's. */
+  answered(asked: Iterable<string>, routers: readonly unknown[]): void {
+    const there = new Set(routers.map(idOf));
+    for (const id of asked) if (!there.has(id)) this.#entries.delete(id);
+    for (const router of routers) this.note(router);
   }
 
   forget(ids: Iterable<string>): void {

@@ -22,6 +22,13 @@ describe('what is known of routers beside their rows', () => {
   });
 });
 
+it('goes by the last payload that could be read, until an answer does without the router', () => {
+  const index = new RouterIndex();
+  index.answered(['a', 'b'], [{ id: 'a', _floatingips: [{}] }, { id: 'b' }]);
+  index.answered(['a', 'b'], [{ id: 'a', _floatingips: 5 }]);
+  expect(index.counters()).toMatchObject({ routers: 1, floating_ips: 1 });
+});
+
 describe('routers left over from before', () => {
   const id = '0f0e0d0c-1111-4222-8333-444455556666';
   it('are those with a namespace of exactly this agent’s naming', () => {
