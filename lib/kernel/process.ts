@@ -2,8 +2,8 @@
  * Long-lived processes in namespaces: start, recognise again, signal, notice their end.
  * A pid alone lies (it is reused); identity is pid + start time + arguments + namespace.
  */
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { execa } from 'execa';
 import { counters } from './counters.ts';
 import { inNamespace } from './netns.ts';
 
@@ -30,6 +30,7 @@ export function readProcess(pid: number): ProcessState | undefined {
 }
 
 const STDERR_KEPT = 4_000;
+const LAST_WORDS_MS = 200;
 
 /** The pid in a pid file; undefined if there is none or it is nonsense. */
 export function readPidFile(path: string): number | undefined {
@@ -61,16 +62,12 @@ export function runIn(
 ): Promise<Exit> {
   const [program, ...args] = argv;
   counters.forks += 1;
+  // Without a library around it: hundreds start in a row, and its share would be half of what a start costs here.
   const { child } = inNamespace(ns, () => ({
-    child: execa(program!, args, {
-      stdin: 'ignore',
-      stdout: 'ignore',
-      stderr: 'pipe',
-      buffer: false,
-      reject: false,
-      cleanup: false,
+    child: spawn(program!, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
       timeout: timeoutMs,
-      env: { LC_ALL: 'C', ...env },
+      env: { ...process.env, LC_ALL: 'C', ...env },
     }),
   }));
   let words = '';
@@ -78,14 +75,21 @@ export function runIn(
     words = (words + chunk.toString()).slice(-STDERR_KEPT);
   });
   return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ ok: false, words: error.message }));
     // 'exit' and not 'close': a daemon that inherited the pipe keeps it open long after its starter is gone.
-    child.once('exit', (code: number | null) => {
-      resolve({ ok: code === 0, words: words.trim() || `${program} exited with ${code}` });
-      child.stderr.destroy();
+    child.once('exit', (code, signal) => {
+      const how = code === null ? `was ended by ${signal}` : `exited with ${code}`;
+      const finish = (): void => {
+        resolve({ ok: code === 0, words: words.trim() || `${program} ${how}` });
+        child.stderr.destroy();
+      };
+      if (code === 0) finish();
+      else {
+        // Its last words may still be on their way.
+        child.stderr.once('end', finish);
+        setTimeout(finish, LAST_WORDS_MS);
+      }
     });
-    void child.then((result) =>
-      resolve({ ok: result.exitCode === 0, words: words.trim() || (result.shortMessage ?? '') }),
-    );
   });
 }
 
@@ -94,9 +98,11 @@ export function startIn(ns: string, argv: readonly string[], env: Environment = 
   const [program, ...args] = argv;
   counters.forks += 1;
   const { child } = inNamespace(ns, () => ({
-    child: execa(program!, args, { stdio: 'ignore', detached: true, cleanup: false, reject: false, env }),
+    child: spawn(program!, args, { stdio: 'ignore', detached: true, env: { ...process.env, ...env } }),
   }));
   child.unref();
+  // A program that can't be started is told by the missing pid, and again by an event.
+  child.on('error', () => undefined);
   if (child.pid === undefined) throw new Error(`cannot start ${program}`);
   return child.pid;
 }
