@@ -26,10 +26,20 @@ const linesOf = (path: string): string[] => textOf(path).split('\n').filter(Bool
 function write(path: string, content: string): void {
   const directory = dirname(path);
   const temporary = join(directory, `.${path.slice(directory.length + 1)}.new`);
-  fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
   counters.writes += 1;
-  fs.writeFileSync(temporary, content, { mode: 0o644 });
+  inDirectory(directory, () => fs.writeFileSync(temporary, content, { mode: 0o644 }));
   fs.renameSync(temporary, path);
+}
+
+/** Makes the directory only if that is what is missing: mostly it is there. */
+function inDirectory(directory: string, fn: () => void): void {
+  try {
+    fn();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
+    fn();
+  }
 }
 
 function remove(path: string): void {
@@ -104,6 +114,7 @@ export const remember = (directory: string, digest: string): void =>
 
 /** Nothing beside the three files is to be read. */
 export function removeAdditions(directory: string): void {
+  if (!fs.existsSync(addedHosts(directory))) return;
   for (const added of Object.values(additionDirectories(directory)))
     for (const number of numbers(added)) remove(join(added, String(number)));
 }

@@ -51,6 +51,8 @@ export class Services {
   private readonly addresses = new Map<string, string>();
   /** by network; absent: what is in force must be read from the disk */
   private readonly inForce = new Map<string, LinesInForce>();
+  /** networks whose dnsmasq could not watch its directories when it was started */
+  private readonly unwatched = new Set<string>();
 
   constructor(settings: ServiceSettings) {
     this.settings = settings;
@@ -63,7 +65,8 @@ export class Services {
     const running = process.running({ pidFile: `${directory}/pid`, id: network.id });
     const plain = dnsmasqArguments({ network, options, directory, watch: false });
     // One that Neutron's agent started goes on running: it has no watched directories.
-    const watch = host.inotify && !(running && sameArguments(running, plain));
+    const watch =
+      host.inotify && !this.unwatched.has(network.id) && !(running && sameArguments(running, plain));
     const compiled = compileNetwork({ network, host, options, watch });
     const wanted = compiled.service?.daemon.argv;
     return { ...compiled, runs: !!running && !!wanted && sameArguments(running, wanted) };
@@ -91,6 +94,7 @@ export class Services {
       files.writeLeases(directory, initialLeases(network, files.readLeases(directory)));
       const result = await want(compiled.groups);
       if (result.failures.length === 0) files.remember(directory, digestOf(lines));
+      else this.noteUnwatched(network.id, result.failures);
       return result;
     };
     const known = this.inForce.get(network.id);
@@ -159,6 +163,7 @@ export class Services {
     this.toldAt.delete(networkId);
     this.addresses.delete(networkId);
     this.inForce.delete(networkId);
+    this.unwatched.delete(networkId);
     return result;
   }
 
@@ -168,6 +173,16 @@ export class Services {
       .map(({ ip_address }) => ip_address)
       .sort()
       .join();
+  }
+
+  /** The kernel grants each user so many inotify instances (128 by default): beyond it signals must do. */
+  private noteUnwatched(networkId: string, failures: ReconcileResult['failures']): void {
+    if (!failures.some(({ key, message }) => key.includes('|daemon|') && message.includes('inotify'))) return;
+    this.unwatched.add(networkId);
+    this.settings.warn(
+      networkId,
+      'dnsmasq can watch no directories here, changes reach it by signals: raise the sysctl fs.inotify.max_user_instances',
+    );
   }
 
   private timeToWait(networkId: string): number {

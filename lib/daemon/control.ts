@@ -48,8 +48,10 @@ export function runningDaemon(row: Pick<Daemon, 'pidFile' | 'id'>) {
 
 /** Start it; resolves once it is in the background (its own, or ours). */
 export async function startDaemon(row: Daemon): Promise<Exit> {
-  if (row.directory) fs.mkdirSync(row.directory, { recursive: true, mode: 0o755 });
-  fs.mkdirSync(dirname(row.pidFile), { recursive: true, mode: 0o755 });
+  const directories = [row.directory, dirname(row.pidFile)];
+  for (const directory of directories)
+    if (directory !== undefined && !fs.existsSync(directory))
+      fs.mkdirSync(directory, { recursive: true, mode: 0o755 });
   counters.writes += 1;
   const env = { [TAG]: `${row.service}-${row.id}` };
   if (row.daemonizes) return runIn(row.ns, row.argv, { env });

@@ -331,10 +331,16 @@ const harmless = (step: Step, refusal: Refusal): boolean =>
     : step.action === 'change' && refusal.errno === EAFNOSUPPORT && lacksIpv6(step);
 
 function writeFile(path: string, content: string, mode: number): void {
-  fs.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   const temporary = `${path}.new`;
   counters.writes += 1;
-  fs.writeFileSync(temporary, content, { mode });
+  const write = (): void => fs.writeFileSync(temporary, content, { mode });
+  try {
+    write();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    write();
+  }
   fs.chmodSync(temporary, mode);
   fs.renameSync(temporary, path);
 }

@@ -44,6 +44,7 @@ function fakeHost() {
   const desired = new Map<string, readonly Row[]>();
   let running: DaemonRow | undefined;
   let failing: ReconcileResult['failures'] = [];
+  let exhausted: string | undefined;
   const reconciler: OwnerReconciler = {
     setDesired: (owner, groups: readonly RowGroup[]) => void desired.set(owner, groups.flat()),
     removeOwner: (owner) => void desired.set(owner, []),
@@ -61,6 +62,8 @@ function fakeHost() {
         events.push('stop');
         running = undefined;
       }
+      if (wanted && !running && exhausted && wanted.argv.some((arg) => arg.startsWith('--dhcp-hostsdir=')))
+        return { steps: 0, failures: [{ ns: wanted.ns, key: wanted.key, message: exhausted }] };
       if (wanted && !running && failing.length === 0) {
         events.push('start');
         running = wanted;
@@ -83,6 +86,10 @@ function fakeHost() {
     released,
     fail: (failures: ReconcileResult['failures']) => {
       failing = failures;
+    },
+    /** what dnsmasq says when it can't watch directories */
+    exhaust: (words: string) => {
+      exhausted = words;
     },
     run: (daemon: DaemonRow | undefined) => {
       running = daemon;
@@ -182,6 +189,21 @@ describe('the DHCP agent', () => {
       'release 10.0.1.6',
     ]);
     expect(site.host.released).toEqual([{ mac: macOf(6), ip: '10.0.1.6', server: '10.0.1.2' }]);
+  });
+
+  it('a dnsmasq that can watch no directories is started without and told by signals', async () => {
+    const { agent, host, state, warnings } = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    host.exhaust('dnsmasq: failed to create inotify: Too many open files');
+    agent.start();
+    await agent.idle();
+    expect(agent.state().problems).toEqual({});
+    expect(warnings.join()).toContain('fs.inotify.max_user_instances');
+    expect(host.daemon()?.argv.join(' ')).not.toContain('hostsdir');
+    host.events();
+    state.payloads = [payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6'))];
+    agent.networksUpdated([NETWORK]);
+    await agent.idle();
+    expect(host.events()).toEqual(['write host', 'write addn_hosts', 'signal']);
   });
 
   it('signals of a burst are at most one per second; the last state is what is told', async () => {
