@@ -5,7 +5,12 @@ import type { DeploymentFacts, Role } from '../../lib/standalone/deployment.ts';
 import { findPackageRoot } from '../../lib/standalone/run.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { dhcpOptions } from '../dhcp/options.ts';
-import { compileNetworkRecord, createDhcpPart, standaloneDhcpOptions } from '../dhcp/standalone.ts';
+import {
+  compileNetworkRecord,
+  createDhcpPart,
+  standaloneDhcpOptions,
+  standaloneHost,
+} from '../dhcp/standalone.ts';
 import { compileFabricRecord, createFabric, fabricRecords, instanceHost } from '../fabric/agent.ts';
 import { l3Options } from '../l3/options.ts';
 import { compileRouterRecord, createL3Part, l3Host, standaloneL3Options } from '../l3/standalone.ts';
@@ -52,7 +57,11 @@ export function compileRecord(record: OwnerRecord, context: CompileContext): rea
   const packageRoot = findPackageRoot();
   const groups =
     compileRouterRecord(record, l3Host(host, packageRoot), l3Options(optionsOf(options, 'l3'))) ??
-    compileNetworkRecord(record, host, dhcpOptions(optionsOf(options, 'dhcp'))) ??
+    compileNetworkRecord(
+      record,
+      standaloneHost(host, packageRoot),
+      dhcpOptions(optionsOf(options, 'dhcp')),
+    ) ??
     compileFabricRecord(record, instanceHost({ directory, packageRoot }));
   if (!groups) throw new Error(`no agent knows what a record of kind ${JSON.stringify(record.kind)} is for`);
   return groups;

@@ -1,3 +1,4 @@
+import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
 import { type Network, parseNetwork } from '../../lib/model/network.ts';
 import type { DhcpEvents, DhcpPlugin } from '../../lib/model/source.ts';
 import { type Backoff, PRIORITY, type Priority } from '../../lib/namespace/queue.ts';
@@ -11,6 +12,7 @@ import {
   type OwnerState,
   shortList,
 } from '../../lib/process/owner-queue.ts';
+import { radvdPlace } from './compile/announcement.ts';
 import { dhcpDeviceId, dhcpNamespace, networkDirectory } from './compile/identity.ts';
 import type { DhcpHost } from './compile/network.ts';
 import { NoAddressLeft } from './dhcp-port.ts';
@@ -34,6 +36,10 @@ export interface DhcpAgentSettings {
   /** what such a network may have left besides its namespace, dnsmasq and directory */
   readonly leftBehind?: (id: string) => RowGroup;
   readonly process?: DnsmasqProcess;
+  /** tells hosts what is announced no more; absent where nothing is announced */
+  readonly farewell?: Farewell;
+  /** a network that goes is not served elsewhere, as Neutron does when it moves one */
+  readonly removedForGood?: boolean;
   readonly backoff?: Partial<Backoff>;
 }
 
@@ -84,7 +90,11 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   const reconciler = withLeftovers(settings.reconciler, {
     owners: left,
     namespaceOf: (id) => dhcpNamespace(id, options.namespace_suffix),
-    rowsOf: (id) => [dnsmasqOf(id, options), ...(settings.leftBehind?.(id) ?? [])],
+    rowsOf: (id) => [
+      dnsmasqOf(id, options),
+      ...radvdLeft(radvdPlace(id, options)).flat(),
+      ...(settings.leftBehind?.(id) ?? []),
+    ],
   });
   const warnings = new Map<string, ReadonlySet<string>>();
   const postponed = new Map<string, { timer: NodeJS.Timeout; over: Promise<void> }>();
@@ -99,6 +109,8 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     host,
     options,
     warn: (network, message) => logger.warn({ network }, message),
+    farewell: settings.farewell,
+    removedForGood: settings.removedForGood,
   });
   const ready = new ReadyPorts(plugin, (message) => logger.warn({}, message));
 
@@ -259,6 +271,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     },
     async stop() {
       stopped = true;
+      settings.farewell?.close();
       for (const { timer } of postponed.values()) clearTimeout(timer);
       postponed.clear();
       ready.close();

@@ -1,4 +1,5 @@
 /** The DHCP agent of a Neutron node: neutron-server's notifications and answers in, state reports out. */
+import { Withdrawals } from '../../lib/announcement/farewell.ts';
 import { toDhcpOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import type { DhcpPlugin } from '../../lib/model/source.ts';
@@ -41,7 +42,8 @@ export const dhcpConfigurations = (values: ConfigValues, options: DhcpOptions, a
 export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options: DhcpOptions } {
   const { rpc, host, log, values } = node;
   const options = neutronDhcpOptions(values);
-  node.adopt((record) => compileNetworkRecord(record, host, options));
+  const machine = standaloneHost(host, node.packageRoot);
+  node.adopt((record) => compileNetworkRecord(record, machine, options));
   const known = node.recorded(['network']);
   const paths = neutronPaths(values);
   const agent = createDhcpAgent({
@@ -49,10 +51,11 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
     reconciler: node.reconciler,
     process: dnsmasqProcess(daemonPolicy(values, log).killScripts),
     options,
-    host: standaloneHost(host),
+    host: machine,
     logger: log,
     knownNetworks: known,
     leftNetworks: networksOnDisk(options.dhcp_confs),
+    farewell: new Withdrawals((network, message) => log.warn({ network }, message)),
     leftBehind: (id) => networkLeftovers(dhcpNamespace(id, options.namespace_suffix), id, paths),
   });
   const server = rpc.serve({

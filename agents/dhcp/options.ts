@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { announcementShape, refineAnnouncement } from '../../lib/announcement/options.ts';
 import { isIp } from '../../lib/model/ip.ts';
 import { isWiring, type Wiring } from '../../lib/wiring/wiring.ts';
 
@@ -27,12 +28,15 @@ const forwarder = z
     'must be an IP address such as 192.0.2.53',
   );
 
-const schema = z.object({
+const shape = z.object({
   /** directory of the networks' configuration directories */
   dhcp_confs: path.default('/var/lib/neutron/dhcp'),
   enable_isolated_metadata: z.boolean().default(false),
   force_metadata: z.boolean().default(false),
   enable_metadata_network: z.boolean().default(false),
+  /** router advertisements for IPv6 subnets that no router has; not an option of Neutron's */
+  enable_isolated_ra: z.boolean().default(false),
+  ...announcementShape,
   num_sync_threads: z.number().int().min(1).default(4),
   /** seconds between collected reloads; 0 = reload at once */
   bulk_reload_interval: z.number().min(0).default(0),
@@ -57,6 +61,7 @@ const schema = z.object({
   /** what interface_driver comes to; not an option of Neutron's */
   wiring: z.custom<Wiring>(isWiring, 'must be a wiring').default('own-bridge'),
 });
+const schema = shape.superRefine(refineAnnouncement);
 
 /** Options of the DHCP agent; Neutron's names and defaults (`neutron/conf/agent/dhcp.py`). */
 export type DhcpOptions = Readonly<z.infer<typeof schema>>;

@@ -2,10 +2,12 @@
  * Brings the dnsmasq of one network to what is wanted: start, add, signal or start anew, as reload.ts decides.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../lib/process/owner-queue.ts';
+import { announcedPrefixes, radvdPlace } from './compile/announcement.ts';
 import { dnsmasqArguments } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
@@ -23,6 +25,10 @@ export interface ServiceSettings {
   readonly host: DhcpHost;
   readonly options: DhcpOptions;
   readonly warn: (networkId: string, message: string) => void;
+  /** tells hosts what is announced no more; absent where nothing is announced */
+  readonly farewell?: Farewell | undefined;
+  /** a network that goes is not served elsewhere, as Neutron does when it moves one */
+  readonly removedForGood?: boolean | undefined;
 }
 
 export type Applied =
@@ -86,6 +92,7 @@ export class Services {
     const addresses = this.addressesOf(network);
     const want = (groups: readonly RowGroup[]): Promise<ReconcileResult> => {
       this.addresses.set(network.id, addresses);
+      this.endAnnouncement(network, service);
       reconciler.setDesired(network.id, groups, record);
       return reconciler.reconcile(network.id);
     };
@@ -138,7 +145,7 @@ export class Services {
     if (wait > 0) return { wait };
     files.forget(directory);
     if (decision.action === 'restart') {
-      await want(compiled.groups.filter((group) => group.every(({ kind }) => kind !== 'daemon')));
+      await want(compiled.groups.filter((group) => group.every(({ key }) => key !== daemon.key)));
       const result = await start();
       this.toldAt.set(network.id, Date.now());
       return { told, ...result };
@@ -156,7 +163,8 @@ export class Services {
 
   /** Removes the network from this host. */
   async remove(networkId: string): Promise<ReconcileResult> {
-    const { reconciler, options } = this.settings;
+    const { reconciler, options, farewell, removedForGood } = this.settings;
+    if (removedForGood) farewell?.say({ place: radvdPlace(networkId, options), wanted: [], options });
     reconciler.removeOwner(networkId);
     const result = await reconciler.reconcile(networkId);
     if (result.failures.length === 0) files.removeDirectory(networkDirectory(options.dhcp_confs, networkId));
@@ -165,6 +173,17 @@ export class Services {
     this.inForce.delete(networkId);
     this.unwatched.delete(networkId);
     return result;
+  }
+
+  /** Hosts hear what is announced no more, and a radvd of an earlier agent is known, so that it ends. */
+  private endAnnouncement(network: Network, { advertisements }: DhcpService): void {
+    const { reconciler, options, farewell } = this.settings;
+    if (!farewell) return;
+    const place = radvdPlace(network.id, options);
+    farewell.say({ place, wanted: advertisements, options, elsewhere: announcedPrefixes(network) });
+    if (advertisements.length > 0) return;
+    const left = radvdLeft(place);
+    if (left.length > 0) reconciler.setDesired(network.id, left);
   }
 
   private addressesOf(network: Network): string {

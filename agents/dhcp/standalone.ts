@@ -1,6 +1,9 @@
 /** The DHCP agent on a topology file, without a server. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Withdrawals } from '../../lib/announcement/farewell.ts';
+import { RADVD_TEMPLATE } from '../../lib/announcement/radvd.ts';
+import { readTemplate } from '../../lib/daemon/template.ts';
 import { parseNetwork } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import { agentPart } from '../../lib/standalone/agent-part.ts';
@@ -11,12 +14,11 @@ import { closedDirectory, networksOnDisk } from './directory.ts';
 import { type DhcpOptions, dhcpOptions } from './options.ts';
 
 /** dnsmasq is Debian's (2.90): it knows tags in host lines and watches directories. */
-export const standaloneHost = (name: string): DhcpHost => ({
-  name,
-  ipv6: existsSync('/proc/net/if_inet6'),
-  hostTags: true,
-  inotify: true,
-});
+export const standaloneHost = (name: string, packageRoot: string): DhcpHost => {
+  const ipv6 = existsSync('/proc/net/if_inet6');
+  const radvd = ipv6 ? { radvd: readTemplate(packageRoot, RADVD_TEMPLATE) } : {};
+  return { name, ipv6, hostTags: true, inotify: true, ...radvd };
+};
 
 /** Options for a deployment: those of its topology file; files are in its state directory. */
 export const standaloneDhcpOptions = (
@@ -27,16 +29,16 @@ export const standaloneDhcpOptions = (
 /** Rows of a recorded network, as it was last asked for; undefined: the record is another agent's. */
 export function compileNetworkRecord(
   record: OwnerRecord,
-  host: string,
+  host: DhcpHost,
   options: DhcpOptions,
 ): RowGroup[] | undefined {
   if (record.kind !== 'network') return undefined;
-  return compileNetwork({ network: parseNetwork(record.payload), host: standaloneHost(host), options })
-    .groups;
+  return compileNetwork({ network: parseNetwork(record.payload), host, options }).groups;
 }
 
 export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions } {
-  const { host, dhcp } = site.controller.topology;
+  const { host: name, dhcp } = site.controller.topology;
+  const host = standaloneHost(name, site.packageRoot);
   const options = standaloneDhcpOptions(dhcp, site.directory);
   site.adopt((record) => compileNetworkRecord(record, host, options));
   const closed = closedDirectory(options.dhcp_confs);
@@ -48,10 +50,13 @@ export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions }
     plugin: site.controller,
     reconciler: site.reconciler,
     options,
-    host: standaloneHost(host),
+    host,
     logger: site.log,
     knownNetworks: site.recorded(['network']),
     leftNetworks: networksOnDisk(options.dhcp_confs),
+    farewell: new Withdrawals((network, message) => site.log.warn({ network }, message)),
+    // A network that is not in the file any more is not served elsewhere either.
+    removedForGood: true,
   });
   return { part: agentPart(site, 'dhcp', agent), options };
 }

@@ -1,4 +1,4 @@
-import type { Farewell } from '../../lib/announcement/farewell.ts';
+import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
 import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import type { Backoff } from '../../lib/namespace/queue.ts';
@@ -103,6 +103,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     warnOfMtus(router);
     present.add(id);
     sayFarewell(id, router);
+    if (advertisementsOf(router).length === 0) expectRadvd(id);
     reconciler.setDesired(id, groups, { kind: 'router', payload });
     const { steps, failures } = await reconciler.reconcile(id).catch(async (error: unknown) => {
       await report(id, router, () => true);
@@ -119,6 +120,12 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
   function sayFarewell(id: string, router?: Router): void {
     const wanted = router ? advertisementsOf(router) : [];
     settings.farewell?.say({ place: radvdPlace(id, options), wanted, options });
+  }
+
+  /** One that an earlier agent left is known then, and ends with what is wanted next. */
+  function expectRadvd(id: string): void {
+    const left = settings.farewell ? radvdLeft(radvdPlace(id, options)) : [];
+    if (left.length > 0) reconciler.setDesired(id, left);
   }
 
   /** An extra route to nowhere is the tenant's own affair: the log says so, and that is all. */

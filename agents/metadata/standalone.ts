@@ -16,6 +16,7 @@ export function createMetadataPart(site: Site): { part: Part; options: Partial<M
   const options = parseMetadataOptions({
     enable_isolated_metadata: dhcp.enable_isolated_metadata,
     force_metadata: dhcp.force_metadata,
+    enable_metadata_network: dhcp.enable_metadata_network,
     ...given,
     ...(builtIn ? { metadata_proxy_shared_secret: BUILT_IN_SECRET } : {}),
   });

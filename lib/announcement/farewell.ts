@@ -5,9 +5,10 @@
 import fs from 'node:fs';
 import { runningDaemon } from '../daemon/control.ts';
 import { sendAdvertisement } from '../kernel/router-advertisement.ts';
+import type { RowGroup } from '../namespace/rows.ts';
 import type { Advertisement } from './advertisement.ts';
 import { type AnnouncementOptions, routerLifetime } from './options.ts';
-import type { RadvdPlace } from './radvd.ts';
+import { type RadvdPlace, radvdRows } from './radvd.ts';
 import { announcedIn, stillGone, type Withdrawal, withdrawals } from './withdrawal.ts';
 
 /** Rounds for a device that stays, and milliseconds between them. One that leaves can speak once only. */
@@ -102,3 +103,10 @@ function textOf(path: string): string | undefined {
     throw error;
   }
 }
+
+/**
+ * Rows of a radvd that an earlier agent, ours or Neutron's, may have left there: to be wanted for a moment, so that
+ * what is wanted afterwards ends it.
+ */
+export const radvdLeft = (place: RadvdPlace): RowGroup[] =>
+  fs.existsSync(place.confPath) ? [radvdRows(place, '', '')] : [];

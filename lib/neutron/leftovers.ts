@@ -47,7 +47,8 @@ const metadataProxy = (ns: NamespaceName, id: string, paths: NeutronPaths): Row[
 
 export const routerLeftovers = (ns: NamespaceName, id: string, paths: NeutronPaths): Row[] => [
   ...metadataProxy(ns, id, paths),
-  process(ns, 'radvd', id, `${paths.external_pids}/${id}.pid.radvd`),
+  // Its last word would take the router from hosts that have it elsewhere by now.
+  { ...process(ns, 'radvd', id, `${paths.external_pids}/${id}.pid.radvd`), endsBy: 'SIGKILL' },
   configuration(ns, `${paths.ra_confs}/${id}.radvd.conf`),
   process(ns, 'keepalived', id, `${paths.ha_confs_path}/${id}.pid.keepalived`),
 ];

@@ -254,6 +254,9 @@ export function readDhcp(section: Section | undefined) {
     dns_domain: (section && readDomain(section, 'dns_domain')?.value) ?? 'openstacklocal',
     enable_isolated_metadata: section?.flag('enable_isolated_metadata') ?? true,
     force_metadata: section?.flag('force_metadata') ?? false,
+    enable_metadata_network: section?.flag('enable_metadata_network') ?? false,
+    /** not Neutron's: router advertisements for IPv6 subnets that no router has */
+    enable_isolated_ra: section?.flag('enable_isolated_ra') ?? true,
     dhcp_broadcast_reply: section?.flag('dhcp_broadcast_reply') ?? false,
     /** seconds; 0 = dnsmasq's default */
     dhcp_renewal_time: section?.integer('dhcp_renewal_time', 0, 4_294_967_295)?.value ?? 0,

@@ -1,9 +1,12 @@
 /** Pure: what a network's DHCP service is, as rows. */
+import type { Advertisement } from '../../../lib/announcement/advertisement.ts';
+import type { Template } from '../../../lib/daemon/template.ts';
 import type { Network } from '../../../lib/model/network.ts';
 import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { dhcpPrefix, plugPort } from '../../../lib/wiring/wiring.ts';
 import type { DhcpOptions } from '../options.ts';
+import { announcement, isolatedAdvertisements } from './announcement.ts';
 import { addressRows, namespaceRows, routeRows } from './device.ts';
 import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
 import { type HostLines, hostLines } from './hosts.ts';
@@ -22,6 +25,8 @@ export interface DhcpHost {
   readonly hostTags: boolean;
   /** dnsmasq can watch directories (compiled with inotify) */
   readonly inotify: boolean;
+  /** templates/radvd.conf.hbs; absent where nothing can be announced */
+  readonly radvd?: Template;
 }
 
 /** Lines of the files that dnsmasq reads again on a signal. */
@@ -37,6 +42,8 @@ export interface DhcpService {
   readonly directory: string;
   readonly daemon: DaemonRow;
   readonly lines: ConfigLines;
+  /** what radvd announces; empty: it does not run */
+  readonly advertisements: readonly Advertisement[];
 }
 
 export interface CompiledNetwork {
@@ -104,6 +111,8 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
   const written = (name: string, content: string): RowGroup =>
     stableFile(`${network.id} ${name}`, file({ ns, path: `${directory}/${name}`, content }));
+  const advertisements = host.radvd ? isolatedAdvertisements(network, device, options) : [];
+  const radvd = host.radvd && announcement(network, advertisements, options, host.radvd);
   return {
     groups: [
       group('namespace', namespaceRows(ns)),
@@ -116,8 +125,9 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
       // Neutron ends this file without a newline.
       written('opts', lines.opts.join('\n')),
       group('dnsmasq', [dnsmasq]),
+      ...(radvd ? [group('radvd', radvd)] : []),
     ],
-    service: { ns, device, directory, daemon: dnsmasq, lines },
+    service: { ns, device, directory, daemon: dnsmasq, lines, advertisements },
     warnings,
   };
 }

@@ -1,0 +1,69 @@
+/**
+ * Router advertisements from the DHCP namespace, for subnets that no router has: hosts make themselves addresses (or
+ * ask DHCPv6) as the subnet says, and learn no default route. Neutron has no such thing.
+ */
+import { type Advertisement, advertisementOf } from '../../../lib/announcement/advertisement.ts';
+import { type RadvdPlace, radvdConf, radvdRows } from '../../../lib/announcement/radvd.ts';
+import type { Template } from '../../../lib/daemon/template.ts';
+import { parseCidr } from '../../../lib/model/ip.ts';
+import type { Network } from '../../../lib/model/network.ts';
+import { ROUTER_INTERFACE_OWNERS } from '../../../lib/model/port.ts';
+import type { Subnet } from '../../../lib/model/subnet.ts';
+import type { RowGroup } from '../../../lib/namespace/rows.ts';
+import type { DhcpOptions } from '../options.ts';
+import { dhcpNamespace, networkDirectory } from './identity.ts';
+import { servesNetwork } from './subnets.ts';
+
+export function radvdPlace(networkId: string, options: DhcpOptions): RadvdPlace {
+  const directory = networkDirectory(options.dhcp_confs, networkId);
+  return {
+    ns: dhcpNamespace(networkId, options.namespace_suffix),
+    id: networkId,
+    confPath: `${directory}/radvd.conf`,
+    pidFile: `${directory}/radvd.pid`,
+  };
+}
+
+/** Subnets whose hosts are to be told by OpenStack, by a router's radvd or by ours. */
+const announcedSubnets = (network: Network): Subnet[] =>
+  servesNetwork(network)
+    ? network.subnets.filter(
+        ({ ip_version, enable_dhcp, ipv6_ra_mode }) =>
+          ip_version === 6 && enable_dhcp && ipv6_ra_mode !== null,
+      )
+    : [];
+
+/** Their prefixes: nobody who heard of one, from whomever, must forget it. */
+export const announcedPrefixes = (network: Network): string[] =>
+  announcedSubnets(network).map(({ cidr }) => parseCidr(cidr).text);
+
+/** Empty if every subnet has a router to tell of it, or the option is off. */
+export function isolatedAdvertisements(
+  network: Network,
+  device: string,
+  options: DhcpOptions,
+): Advertisement[] {
+  if (!options.enable_isolated_ra || options.wiring === 'null') return [];
+  const subnets = announcedSubnets(network);
+  if (subnets.length === 0) return [];
+  const routed = new Set(
+    network.ports
+      .filter(({ device_owner }) => ROUTER_INTERFACE_OWNERS.has(device_owner))
+      .flatMap(({ fixed_ips }) => fixed_ips.map(({ subnet_id }) => subnet_id)),
+  );
+  const isolated = subnets.filter(({ id }) => !routed.has(id));
+  if (isolated.length === 0) return [];
+  return [advertisementOf({ device, mtu: network.mtu, routes: [], defaultRouter: false }, isolated)];
+}
+
+/** radvd's file and process; undefined: nothing is to be announced. */
+export function announcement(
+  network: Network,
+  advertisements: readonly Advertisement[],
+  options: DhcpOptions,
+  template: Template,
+): RowGroup | undefined {
+  if (advertisements.length === 0) return undefined;
+  const conf = radvdConf(template, `network ${network.id}`, advertisements, options);
+  return radvdRows(radvdPlace(network.id, options), conf, options.radvd_user);
+}
