@@ -233,7 +233,8 @@ export class Delta {
   done(owner: string, change: Change): void {
     const ns = (change.desired ?? change.actual!).ns;
     const keys = this.dirty.get(owner);
-    keys?.delete(change.key);
+    // What was wanted may be another thing since: starting a daemon takes its time.
+    if (this.wanted.get(change.key)?.row === change.desired) keys?.delete(change.key);
     if (!change.desired && change.actual?.kind === 'netns') this.goneWith(ns, keys);
     if (keys?.size === 0) this.dirty.delete(owner);
     const rows = this.actual.get(ns);

@@ -36,6 +36,19 @@ describe('what an owner wants', () => {
     expect(delta.dirtyOwners()).toEqual([]);
   });
 
+  test('is not forgotten to be removed when it went while it was being made', () => {
+    const daemon = rows.daemon({ ns: NS, service: 'radvd', id: 'r1', argv: ['radvd', 'r1'], pidFile: '/p' });
+    const delta = read(new Delta(), [namespace]);
+    delta.setDesired('r1', [[namespace, daemon]]);
+    const [starting] = delta.changes('r1');
+    delta.setDesired('r1', []);
+    delta.done('r1', starting!);
+    expect(delta.changes('r1').map(({ key, desired }) => [key, desired])).toContainEqual([
+      daemon.key,
+      undefined,
+    ]);
+  });
+
   test('is not looked at again when the same group comes again', () => {
     const delta = read(new Delta(), []);
     const counted: number[] = [];
