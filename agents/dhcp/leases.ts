@@ -106,8 +106,22 @@ export function staleLeases({ oldHosts, newHosts, leases, ports }: StaleInput): 
   });
 }
 
+export interface InitialLeases {
+  readonly network: Network;
+  /** content of the lease file as it was left */
+  readonly leases: string;
+  /** content of the host file by which it came about; empty: not known */
+  readonly oldHosts: string;
+  /** lines of the host file that dnsmasq is started with */
+  readonly newHosts: readonly string[];
+}
+
+/** A DUID made from a MAC ends with it (RFC 8415, §11). */
+const isOf = ({ mac, clientId }: Lease, owner: string | undefined): boolean =>
+  owner !== undefined && (mac === owner || (mac === undefined && clientId?.endsWith(owner) === true));
+
 /**
- * IPv4 leases that others have of the addresses in these lines of a host file, which are new to dnsmasq: a look
+ * Leases that others have of the addresses in these lines of a host file, which are new to dnsmasq: a look
  * through the lease file's text, whatever its length.
  */
 export function leasesOfOthers(text: string, hostLines: readonly string[]): Lease[] {
@@ -119,19 +133,21 @@ export function leasesOfOthers(text: string, hostLines: readonly string[]): Leas
     const from = text.indexOf(' ', text.indexOf(' ', start) + 1) + 1;
     if (owners.has(text.slice(from, text.indexOf(' ', from)))) lines.push(text.slice(start, end));
   }
-  return parseLeases(lines.join('\n')).leases.filter(
-    ({ ip, mac }) => mac !== undefined && mac !== owners.get(ip),
-  );
+  return parseLeases(lines.join('\n')).leases.filter((lease) => !isOf(lease, owners.get(lease.ip)));
 }
 
 /**
  * The lease file dnsmasq is started with: every IPv4 address is leased for ever to its port, so that renewals
- * after a restart, or at another agent, are not refused. IPv6 leases are kept (their IAID is known to nobody else).
+ * after a restart, or at another agent, are not refused. IPv6 leases are kept (their IAID is known to nobody else)
+ * unless the address is another port's now.
  */
-export function initialLeases(network: Network, previous: string): string {
+export function initialLeases({ network, leases: left, oldHosts, newHosts }: InitialLeases): string {
   const subnets = new Map(allSubnets(network).map((subnet) => [subnet.id, subnet]));
-  const { serverDuid, leases } = parseLeases(previous);
-  const known = new Map(leases.map((lease) => [lease.ip, lease.line]));
+  const { serverDuid, leases } = parseLeases(left);
+  const stale = new Set(
+    staleLeases({ oldHosts, newHosts: newHosts.join('\n'), leases, ports: network.ports }),
+  );
+  const known = new Map(leases.filter((lease) => !stale.has(lease)).map((lease) => [lease.ip, lease.line]));
   const v4: string[] = [];
   const v6: string[] = [];
   for (const port of configuredPorts(network))

@@ -1,7 +1,6 @@
 /**
  * Brings the dnsmasq of one network to what is wanted: start, add, signal or start anew, as reload.ts decides.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
@@ -16,6 +15,7 @@ import type { DnsmasqProcess } from './dnsmasq-process.ts';
 import { initialLeases, type Lease, leasesOfOthers, parseLeases, staleLeases } from './leases.ts';
 import { LinesInForce } from './lines-in-force.ts';
 import type { DhcpOptions } from './options.ts';
+import { releaseLeases } from './releases.ts';
 import { type Addition, type Decision, decideReload, digestOf } from './reload.ts';
 
 export interface ServiceSettings {
@@ -39,9 +39,6 @@ export type Applied =
 
 /** Signals and new starts of one dnsmasq come at most this often, milliseconds. */
 const SHORTEST_RELOAD_INTERVAL = 1_000;
-/** Neutron's patience with releases: rounds, and milliseconds between them. */
-const RELEASE_ROUNDS = 3;
-const RELEASE_PAUSE = 300;
 
 const RESTART: Decision = { action: 'restart' };
 
@@ -96,9 +93,10 @@ export class Services {
       reconciler.setDesired(network.id, groups, record);
       return reconciler.reconcile(network.id);
     };
-    const start = async (): Promise<ReconcileResult> => {
+    const start = async (oldHosts: string): Promise<ReconcileResult> => {
       files.removeAdditions(directory);
-      files.writeLeases(directory, initialLeases(network, files.readLeases(directory)));
+      const leases = files.readLeases(directory);
+      files.writeLeases(directory, initialLeases({ network, leases, oldHosts, newHosts: lines.host }));
       const result = await want(compiled.groups);
       if (result.failures.length === 0) files.remember(directory, digestOf(lines));
       else this.noteUnwatched(network.id, result.failures);
@@ -109,7 +107,7 @@ export class Services {
 
     if (!compiled.runs) {
       files.forget(directory);
-      return { told: 'start', ...(await start()) };
+      return { told: 'start', ...(await start(files.readHosts(directory))) };
     }
     const add = async (addition: Addition, after: () => LinesInForce): Promise<Applied> => {
       files.add(directory, addition);
@@ -146,7 +144,7 @@ export class Services {
     files.forget(directory);
     if (decision.action === 'restart') {
       await want(compiled.groups.filter((group) => group.every(({ key }) => key !== daemon.key)));
-      const result = await start();
+      const result = await start(oldHosts);
       this.toldAt.set(network.id, Date.now());
       return { told, ...result };
     }
@@ -209,43 +207,14 @@ export class Services {
     return (this.toldAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + interval - Date.now();
   }
 
-  /** dnsmasq forgets leases of addresses that are somebody else's now. What it keeps is reported. */
-  private async release(
-    network: Network,
-    service: DhcpService,
-    staleNow: () => readonly Lease[],
-  ): Promise<void> {
-    for (let round = 0; ; round += 1) {
-      const stale = staleNow();
-      if (stale.length === 0) return;
-      if (round === RELEASE_ROUNDS) {
-        const addresses = stale.map(({ ip }) => ip).join(', ');
-        this.settings.warn(network.id, `dnsmasq did not let go of leases no port has any more: ${addresses}`);
-        return;
-      }
-      if (round > 0) await pause(RELEASE_PAUSE);
-      for (const lease of stale) this.releaseOne(network, service, lease);
-      // Its answer is a changed lease file, some milliseconds later.
-      await pause(10);
-    }
+  private release(network: Network, service: DhcpService, stale: () => readonly Lease[]): Promise<void> {
+    const { host, process } = this.settings;
+    const warn = (message: string): void => this.settings.warn(network.id, message);
+    return releaseLeases({ network, service, hostName: host.name, process, stale, warn });
   }
 
   private stale({ ports }: Network, { directory, lines }: DhcpService, oldHosts: string): Lease[] {
     const { leases } = parseLeases(files.readLeases(directory));
-    const newHosts = lines.host.join('\n');
-    // DHCPv6 releases need the server's and the client's DUID and are not built yet: such leases run out.
-    return staleLeases({ oldHosts, newHosts, leases, ports }).filter(({ family }) => family === 4);
-  }
-
-  private releaseOne(network: Network, service: DhcpService, lease: Lease): void {
-    const { host, process, warn } = this.settings;
-    const server = ownPort(network, host.name)?.fixed_ips.find(({ ip_address }) => !ip_address.includes(':'));
-    if (!server || lease.mac === undefined) return;
-    const { ip, mac, clientId } = lease;
-    try {
-      process.release(service, { mac, ip, server: server.ip_address, ...(clientId ? { clientId } : {}) });
-    } catch (error) {
-      warn(network.id, `lease of ${ip} could not be released: ${(error as Error).message}`);
-    }
+    return staleLeases({ oldHosts, newHosts: lines.host.join('\n'), leases, ports });
   }
 }

@@ -18,6 +18,7 @@ const SO_REUSEPORT = 15;
 const SO_BINDTODEVICE = 25;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const IPV6_FREEBIND = 78;
 
 const on = Buffer.from([1, 0, 0, 0]);
 const off = Buffer.alloc(4);
@@ -87,6 +88,7 @@ export function listenTcp(options: {
 export function udpSend(options: {
   ns: string;
   device?: string;
+  /** an IPv6 one need not be the namespace's own */
   source?: string;
   sourcePort?: number;
   to: string;
@@ -98,6 +100,7 @@ export function udpSend(options: {
     libc.setsockopt(made, SOL_SOCKET, SO_BROADCAST, on);
     if (options.source || options.sourcePort) {
       const any = to.length === 28 ? '::' : '0.0.0.0';
+      if (to.length === 28) libc.setsockopt(made, IPPROTO_IPV6, IPV6_FREEBIND, on);
       libc.bind(made, sockaddr(options.source ?? any, options.sourcePort ?? 0));
     }
     libc.sendto(made, options.payload, to, `send to ${options.to}:${options.port} in ${options.ns}`);

@@ -8,6 +8,7 @@ import { forget, networksOnDisk, readInForce } from '../../../agents/dhcp/direct
 import type { DnsmasqProcess } from '../../../agents/dhcp/dnsmasq-process.ts';
 import { dhcpOptions } from '../../../agents/dhcp/options.ts';
 import type { Release } from '../../../agents/dhcp/release.ts';
+import type { Release6 } from '../../../agents/dhcp/release6.ts';
 import type { DaemonRow, Row, RowGroup } from '../../../lib/namespace/rows.ts';
 import type { OwnerReconciler } from '../../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../../lib/process/owner-queue.ts';
@@ -41,6 +42,7 @@ const payloadOf = (...ports: readonly unknown[]) => networkPayload([subnetPayloa
 function fakeHost() {
   const events: string[] = [];
   const released: Release[] = [];
+  const released6: Release6[] = [];
   const desired = new Map<string, readonly Row[]>();
   let running: DaemonRow | undefined;
   let failing: ReconcileResult['failures'] = [];
@@ -79,11 +81,17 @@ function fakeHost() {
       released.push(release);
       writeFileSync(join(confs, NETWORK, 'leases'), '');
     },
+    release6: (_service, release) => {
+      events.push(`release ${release.ip}`);
+      released6.push(release);
+      writeFileSync(join(confs, NETWORK, 'leases'), '');
+    },
   };
   return {
     reconciler,
     process,
     released,
+    released6,
     fail: (failures: ReconcileResult['failures']) => {
       failing = failures;
     },
@@ -204,6 +212,27 @@ describe('the DHCP agent', () => {
     agent.networksUpdated([NETWORK]);
     await agent.idle();
     expect(host.events()).toEqual(['write host', 'write addn_hosts', 'signal']);
+  });
+
+  it('a DHCPv6 lease of a removed port is released in its name', async () => {
+    const subnet = subnetPayload(1, { ip_version: 6, cidr: 'fd00:1::/64', gateway_ip: 'fd00:1::1' });
+    const own6 = dhcpPort(99, [[1, 'fd00:1::2']]);
+    const of = (...ports: readonly unknown[]) => networkPayload([subnet], [own6, ...ports]);
+    const site = setUp([of(vm(5, 'fd00:1::5'), vm(6, 'fd00:1::6'))]);
+    await startAndForget(site);
+    const leases = 'duid 00:01:aa\n1795334111 77 fd00:1::6 h6 00:03:00:01:fa:16:3e:00:00:06\n';
+    writeFileSync(join(confs, NETWORK, 'leases'), leases);
+    expect(await site.change(of(vm(5, 'fd00:1::5')))).toContain('release fd00:1::6');
+    expect(site.host.released6).toEqual([
+      {
+        mac: macOf(6),
+        ip: 'fd00:1::6',
+        server: 'fd00:1::2',
+        iaid: '77',
+        clientId: '00:03:00:01:fa:16:3e:00:00:06',
+        serverId: '00:01:aa',
+      },
+    ]);
   });
 
   it('signals of a burst are at most one per second; the last state is what is told', async () => {

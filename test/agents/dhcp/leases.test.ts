@@ -7,6 +7,7 @@ import {
   staleLeases,
 } from '../../../agents/dhcp/leases.ts';
 import { releasePacket } from '../../../agents/dhcp/release.ts';
+import { release6Packet } from '../../../agents/dhcp/release6.ts';
 import { dhcpPort, macOf, network, portPayload, subnetPayload } from './compile/payload.ts';
 
 const DUID = '00:01:00:01:2e:9f:11:22:fa:16:3e:aa:bb:cc';
@@ -46,7 +47,18 @@ describe('the lease file', () => {
     ]);
     expect(others.map(({ ip, mac }) => [ip, mac])).toEqual([['10.0.1.6', macOf(6)]]);
     expect(leasesOfOthers(FILE.trimEnd(), [`${macOf(5)},host,[fd00:2::5]`])).toEqual([]);
+    expect(leasesOfOthers(FILE, [`${macOf(6)},host,[fd00:2::5]`]).map(({ ip }) => ip)).toEqual(['fd00:2::5']);
     expect(leasesOfOthers('1795334111 fa', [wanted(5, '10.0.1.5')])).toEqual([]);
+  });
+
+  it('an IPv6 lease of an address that is another MAC’s now is not kept', () => {
+    const subnet = subnetPayload(2, { ip_version: 6, cidr: 'fd00:2::/64', gateway_ip: null });
+    const given = network([subnet], [portPayload(7, [[2, 'fd00:2::5']])]);
+    const line = (mac: number) => `${macOf(mac)},tag:dhcpv6,h.x,[fd00:2::5]`;
+    const leases = (oldHosts: string) =>
+      initialLeases({ network: given, leases: FILE, oldHosts, newHosts: [line(7)] });
+    expect(leases(line(7))).toContain('fd00:2::5');
+    expect(leases(line(5))).toBe(`duid ${DUID}\n`);
   });
 
   it('at the start every IPv4 address is leased for ever, IPv6 leases are kept', () => {
@@ -66,10 +78,13 @@ describe('the lease file', () => {
         [3, '10.0.3.5'],
       ]),
     ];
-    expect(initialLeases(network(subnets, ports), FILE)).toBe(
+    expect(
+      initialLeases({ network: network(subnets, ports), leases: FILE, oldHosts: '', newHosts: [] }),
+    ).toBe(
       `0 ${macOf(7)} 10.0.1.7 * *\nduid ${DUID}\n1795334111 1048581 fd00:2::5 h5 00:03:00:01:fa:16:3e:00:00:05\n`,
     );
-    expect(initialLeases(network([subnetPayload(1)], []), '')).toBe('');
+    const empty = { network: network([subnetPayload(1)], []), leases: '', oldHosts: '', newHosts: [] };
+    expect(initialLeases(empty)).toBe('');
   });
 });
 
@@ -116,6 +131,39 @@ describe('stale leases', () => {
     expect(stale(before, host(5, '10.0.1.5'), own)).toEqual([]);
     expect(stale(before, before, own)).toEqual([]);
     expect(stale(before, host(5, '10.0.1.5', 'id:cd,'), own)).toEqual(['10.0.1.5']);
+  });
+});
+
+describe('a DHCPv6 release', () => {
+  const given = {
+    mac: macOf(3),
+    ip: 'fd00::3',
+    server: 'fd00::2',
+    iaid: '258',
+    clientId: '00:03',
+    serverId: '00:01:aa',
+  };
+  const relayed = (message: string): string =>
+    [
+      '0c00',
+      'fd000000000000000000000000000002',
+      'fe80000000000000f8163efffe000003',
+      '004f00080001fa163e000003',
+      `0009${(message.length / 2).toString(16).padStart(4, '0')}${message}`,
+    ].join('');
+  const ids = '08000000000100020003000200030001aa';
+  const address = '00050018fd0000000000000000000000000000030000000000000000';
+
+  it('is that of RFC 8415, as a relay passes it on', () => {
+    expect(release6Packet(given).toString('hex')).toBe(
+      relayed(`${ids}00030028000001020000000000000000${address}`),
+    );
+  });
+
+  it('of a temporary address is by its own kind of association', () => {
+    expect(release6Packet({ ...given, iaid: 'T1' }).toString('hex')).toBe(
+      relayed(`${ids}0004002000000001${address}`),
+    );
   });
 });
 
