@@ -21,6 +21,7 @@ import { NetworkView, type Verdict } from './network-view.ts';
 import type { DhcpOptions } from './options.ts';
 import { ReadyPorts } from './ready-ports.ts';
 import { Services } from './service.ts';
+import { withUnread } from './unread.ts';
 
 export interface DhcpAgentSettings {
   readonly plugin: DhcpPlugin;
@@ -101,6 +102,8 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   const view = new NetworkView((id) => dhcpDeviceId(host.name, id));
   /** networks whose subnet has no address left for this agent */
   const starved = new Set<string>();
+  /** as they were last served, by network */
+  const served = new Map<string, Network>();
   let stopped = false;
 
   const services = new Services({
@@ -171,7 +174,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
   /** What can't be understood leaves the network as it is, and waits for the next event. */
   function understand(id: string, payload: unknown): Network | undefined {
     try {
-      return parseNetwork(payload);
+      return withUnread(served.get(id), parseNetwork(payload));
     } catch (error) {
       note(id, `${messageOf(error)}; the network stays as it is`, messageOf(error));
       return undefined;
@@ -187,6 +190,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
       return;
     }
     present.add(id);
+    served.set(id, network);
     const applied = await services.apply(network, compiled, compiled.service, payload);
     if ('wait' in applied) {
       postpone(id, applied.wait);
@@ -222,6 +226,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     view.forget(id);
     starved.delete(id);
     warnings.delete(id);
+    served.delete(id);
     solved(id);
     if (present.delete(id)) logger.info({ network: id }, 'network is not served any more');
   }

@@ -30,8 +30,12 @@ const wantedSubnets = ({ subnets }: Network): string[] =>
 const lacks = (port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): boolean =>
   wanted.some((id) => !port.fixed_ips.some(({ subnet_id }) => subnet_id === id));
 
-const hasOthers = (port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): boolean =>
-  port.fixed_ips.some(({ subnet_id }) => !wanted.includes(subnet_id));
+/** Addresses on subnets that could not be read stay: nobody knows what they are good for. */
+const isLeft = ({ unread }: Network, subnetId: string, wanted: readonly string[]): boolean =>
+  wanted.includes(subnetId) || unread.includes(subnetId);
+
+const hasOthers = (network: Network, port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): boolean =>
+  port.fixed_ips.some(({ subnet_id }) => !isLeft(network, subnet_id, wanted));
 
 /**
  * The payload with this host's DHCP port among its ports; the same object if nothing had to be done, or nothing is
@@ -71,7 +75,7 @@ async function completed(
   if (!network || !servesNetwork(network)) return payload;
   const wanted = wantedSubnets(network);
   const own = ownPort(network, host);
-  if (own && !lacks(own, wanted) && !hasOthers(own, wanted)) return payload;
+  if (own && !lacks(own, wanted) && !hasOthers(network, own, wanted)) return payload;
   const port = own
     ? await readdressed(server, network, own, wanted)
     : ((await reserved(server, host, network, wanted)) ?? (await made(server, host, network, wanted)));
@@ -102,7 +106,7 @@ async function readdressed(
   port: Port,
   wanted: readonly string[],
 ): Promise<Answered | null> {
-  const kept = port.fixed_ips.filter(({ subnet_id }) => wanted.includes(subnet_id));
+  const kept = port.fixed_ips.filter(({ subnet_id }) => isLeft(network, subnet_id, wanted));
   const missing = wanted.filter((id) => !kept.some(({ subnet_id }) => subnet_id === id));
   const fixed_ips = [
     ...kept.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address })),
@@ -127,7 +131,7 @@ async function reserved(
     })) as Answered | null;
     if (taken === null) continue;
     const { fixed_ips } = addressed(taken);
-    if (!lacks({ fixed_ips }, wanted) && !hasOthers({ fixed_ips }, wanted)) return taken;
+    if (!lacks({ fixed_ips }, wanted) && !hasOthers(network, { fixed_ips }, wanted)) return taken;
     return await readdressed(server, network, { ...port, fixed_ips }, wanted);
   }
   return null;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { flag, freeText, id, mtu, subjectOf, validate, validateAll } from './payload.ts';
-import { type Port, port } from './port.ts';
-import { type Subnet, subnet } from './subnet.ts';
+import { flag, freeText, id, mtu, subjectOf, validate } from './payload.ts';
+import { type ListSchema, readList } from './pieces.ts';
+import { type Port, port, portLists } from './port.ts';
+import { type Subnet, subnet, subnetLists } from './subnet.ts';
 
 const network = z.looseObject({
   id,
@@ -19,14 +20,28 @@ export type Network = z.output<typeof network> & {
   /** routed networks: subnets of other segments */
   readonly non_local_subnets: readonly Subnet[];
   readonly ports: readonly Port[];
+  /** what of subnets and ports is not in it, for it is not as it should be: one sentence each */
+  readonly problems: readonly string[];
+  /** ids of the subnets and ports left out as a whole */
+  readonly unread: readonly string[];
+};
+
+const SUBNETS: ListSchema<Subnet> = { element: subnet, lists: subnetLists, noun: 'subnet' };
+/** Ports of agents and routers decide about the network, and are nobody's free text. */
+const PORTS: ListSchema<Port> = {
+  element: port,
+  lists: portLists,
+  noun: 'port',
+  isVital: ({ device_owner }) => typeof device_owner === 'string' && device_owner.startsWith('network:'),
 };
 
 const known = new WeakMap<object, Network>();
 
 /**
  * Validates an element of get_active_networks_info or the result of get_network_info. The same payload
- * object, subnet or port gives the same validated object.
- * @throws PayloadError
+ * object, subnet or port gives the same validated object. A subnet or port that is not as it should be, or an option,
+ * name or route of one, is left out and named in `problems`.
+ * @throws PayloadError about the network itself, or a port of an agent or router on it
  */
 export function parseNetwork(payload: unknown): Network {
   const key = typeof payload === 'object' && payload !== null ? payload : undefined;
@@ -34,11 +49,16 @@ export function parseNetwork(payload: unknown): Network {
   if (before) return before;
   const subject = subjectOf('network', payload);
   const own = validate(network, payload, subject);
+  const subnets = readList(SUBNETS, own.subnets, subject, 'subnets');
+  const others = readList(SUBNETS, own.non_local_subnets, subject, 'non_local_subnets');
+  const ports = readList(PORTS, own.ports, subject, 'ports');
   const result: Network = {
     ...own,
-    subnets: validateAll(subnet, own.subnets, subject, 'subnets'),
-    non_local_subnets: validateAll(subnet, own.non_local_subnets, subject, 'non_local_subnets'),
-    ports: validateAll(port, own.ports, subject, 'ports'),
+    subnets: subnets.found,
+    non_local_subnets: others.found,
+    ports: ports.found,
+    problems: [subnets, others, ports].flatMap(({ problems }) => problems),
+    unread: [subnets, others, ports].flatMap(({ lost }) => lost),
   };
   if (key) known.set(key, result);
   return result;

@@ -95,6 +95,17 @@ const pathText = (path: readonly PropertyKey[]): string =>
 /** What validating this object gave, so that an unchanged object is validated once and stays one object. */
 const validated = new WeakMap<z.ZodType, WeakMap<object, unknown>>();
 
+/** With the value, if the message has none. */
+function messageOf(issue: z.core.$ZodIssue | undefined, value: unknown): string {
+  if (!issue) return 'invalid';
+  if (issue.code === 'custom') return issue.message;
+  const given = issue.path.reduce<unknown>(
+    (at, part) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[part] : at),
+    value,
+  );
+  return `${shown(given)}: ${issue.message}`;
+}
+
 /**
  * Validates `value`. The same input object gives the same validated object.
  * @param subject names the whole in errors: 'router 0b1c…'
@@ -117,7 +128,8 @@ export function validate<T extends z.ZodType>(
   if (!result.success) {
     const [first] = result.error.issues;
     const where = pathText([...path, ...(first?.path ?? [])]);
-    throw new PayloadError(`${subject}: ${where ? `${where}: ` : ''}${first?.message ?? 'invalid'}`);
+    const about = messageOf(first, value);
+    throw new PayloadError(`${subject}: ${where ? `${where}: ` : ''}${about}`);
   }
   if (key) known.set(key, result.data);
   return result.data;

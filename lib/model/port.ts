@@ -22,6 +22,18 @@ export const ROUTER_INTERFACE_OWNERS: ReadonlySet<string> = new Set([
   DEVICE_OWNER.haInterface,
 ]);
 
+const fixedIp = z.looseObject({ subnet_id: id, ip_address: ip });
+const dhcpOption = z.looseObject({
+  opt_name: z.string(),
+  opt_value: freeText,
+  ip_version: z
+    .union([z.literal(4), z.literal(6)])
+    .nullish()
+    .transform((version) => version ?? 4),
+});
+const addressPair = z.looseObject({ ip_address: ipOrCidr, mac_address: mac.optional() });
+const dnsName = z.looseObject({ ip_address: ip, hostname: z.string(), fqdn: z.string() });
+
 /** A port in a network payload. Names, options and domains are tenants' free text: quote them. */
 export const port = z.looseObject({
   id,
@@ -31,19 +43,10 @@ export const port = z.looseObject({
   admin_state_up: flag(true),
   device_id: freeText,
   device_owner: freeText,
-  fixed_ips: listOf(z.looseObject({ subnet_id: id, ip_address: ip })),
-  extra_dhcp_opts: listOf(
-    z.looseObject({
-      opt_name: z.string(),
-      opt_value: freeText,
-      ip_version: z
-        .union([z.literal(4), z.literal(6)])
-        .nullish()
-        .transform((version) => version ?? 4),
-    }),
-  ),
-  allowed_address_pairs: listOf(z.looseObject({ ip_address: ipOrCidr, mac_address: mac.optional() })),
-  dns_assignment: listOf(z.looseObject({ ip_address: ip, hostname: z.string(), fqdn: z.string() })),
+  fixed_ips: listOf(fixedIp),
+  extra_dhcp_opts: listOf(dhcpOption),
+  allowed_address_pairs: listOf(addressPair),
+  dns_assignment: listOf(dnsName),
   'binding:host_id': freeText,
   revision_number: z
     .number()
@@ -51,6 +54,12 @@ export const port = z.looseObject({
     .transform((revision) => revision ?? 0),
 });
 export type Port = z.output<typeof port>;
+/** Lists within a port of which each entry stands by itself. */
+export const portLists = {
+  extra_dhcp_opts: dhcpOption,
+  allowed_address_pairs: addressPair,
+  dns_assignment: dnsName,
+};
 
 /** A port in a router payload: gateway, interface, HA, centralized SNAT or agent gateway port. */
 export const routerPort = z.looseObject({

@@ -143,6 +143,11 @@ export class Vm extends Machine {
     return given === 'nothing' ? undefined : given;
   }
 
+  /** What dhclient remembers goes: the machine is installed anew. */
+  forgetLeases(): void {
+    for (const version of [4, 6]) rmSync(join(this.directory, `leases${version}`), { force: true });
+  }
+
   /** dhcpcd for both versions, as it comes: it configures eth0 and goes on running. Its files are in a mount namespace of its own. */
   dhcpcd(...args: string[]): void {
     this.forgetWhatItWasTold();

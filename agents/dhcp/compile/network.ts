@@ -91,7 +91,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const device = deviceName(dhcpPrefix(options.wiring), port.id);
   const directory = networkDirectory(options.dhcp_confs, network.id);
   const watch = input.watch ?? host.inotify;
-  const warnings: string[] = [];
+  const warnings: string[] = [...network.problems];
   const warn = (message: string): void => {
     warnings.push(message);
   };

@@ -357,8 +357,36 @@ describe('the DHCP agent', () => {
   it('a payload that is nonsense leaves the network as it is', async () => {
     const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
     await startAndForget(site);
-    expect(await site.change(payloadOf(vm(5, '10.0.1.300')))).toEqual([]);
-    expect(site.agent.state().problems[NETWORK]).toContain('10.0.1.300');
+    expect(await site.change({ ...payloadOf(vm(6, '10.0.1.6')), mtu: 'big' })).toEqual([]);
+    expect(site.agent.state().problems[NETWORK]).toContain('mtu: "big"');
+  });
+
+  it('a port that can’t be read stays as it was, or is left out; the others are served', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    const wrong = [vm(5, '10.0.1.300'), vm(7, '10.0.1.7', { mac_address: 'x\ny' })];
+    await site.change(payloadOf(...wrong, vm(6, '10.0.1.6')));
+    const hosts = readFileSync(join(confs, NETWORK, 'host'), 'utf8');
+    expect(hosts.match(/10\.0\.1\.\d+/g)?.sort()).toEqual(['10.0.1.5', '10.0.1.6']);
+    expect(site.warnings).toEqual([
+      `network ${NETWORK}: port ${portId(5)}: fixed_ips[0].ip_address: "10.0.1.300" is not an IP address`,
+      `network ${NETWORK}: port ${portId(7)}: mac_address: "x\\ny" is not a MAC address`,
+    ]);
+    expect(site.agent.state().problems).toEqual({});
+  });
+
+  it('a subnet that can’t be read stays as it was; a new one is left out', async () => {
+    const site = setUp([payloadOf(vm(5, '10.0.1.5'))]);
+    await startAndForget(site);
+    const bad = [subnetPayload(1, { cidr: '10.0.1.0' }), subnetPayload(2, { gateway_ip: 'none' })];
+    const changed = { ...payloadOf(vm(5, '10.0.1.5'), vm(6, '10.0.1.6')), subnets: bad };
+    expect(await site.change(changed)).toEqual(['write host', 'write addn_hosts']);
+    expect(site.warnings).toHaveLength(2);
+    const next = site.create();
+    next.start();
+    await next.idle();
+    expect(next.state().problems[NETWORK]).toContain('"10.0.1.0" is not a CIDR');
+    expect(site.host.events()).toEqual([]);
   });
 
   describe('told of a port', () => {

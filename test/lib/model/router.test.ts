@@ -130,25 +130,25 @@ describe('parseNetwork', () => {
 
   it.each<[string, object]>([
     [
-      `network ${ID}3: subnets[0].dns_nameservers[0]: "8.8.8.8\\n" is not an IP address`,
+      `network ${ID}3: subnet ${ID}4: dns_nameservers[0]: "8.8.8.8\\n" is not an IP address`,
       { dns_nameservers: ['8.8.8.8\n'] },
     ],
     [
-      `network ${ID}3: subnets[0].host_routes[0].destination: "default" is not a CIDR`,
+      `network ${ID}3: subnet ${ID}4: host_routes[0].destination: "default" is not a CIDR`,
       {
         host_routes: [{ destination: 'default', nexthop: '10.0.0.1' }],
       },
     ],
     [
-      `network ${ID}3: subnets[0].allocation_pools[0].end: 5 is not an IP address`,
+      `network ${ID}3: subnet ${ID}4: allocation_pools[0].end: 5 is not an IP address`,
       {
         allocation_pools: [{ start: '10.0.0.2', end: 5 }],
       },
     ],
   ])('%s', (message, over) => {
-    expect(() => parseNetwork({ id: `${ID}3`, subnets: [{ ...subnet, ...over }] })).toThrow(
-      new PayloadError(message),
-    );
+    const { subnets, problems } = parseNetwork({ id: `${ID}3`, subnets: [{ ...subnet, ...over }] });
+    expect(problems).toEqual([`${message}: it is left out`]);
+    expect(subnets).toHaveLength(1);
   });
 
   it('names and options are free text', () => {
