@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shown } from '../shown.ts';
 
 /** A server's answer that is not what the method promises. Nothing may be concluded from it. */
 export class AnswerError extends Error {
@@ -11,9 +12,8 @@ export function checked<T extends z.ZodType>(method: string, schema: T, answer: 
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
-  const shown = (JSON.stringify(answer) ?? 'nothing').slice(0, 80);
   throw new AnswerError(
-    `${method}: the server's answer is not understood: ${where}${issue.message}; it is ${shown}`,
+    `${method}: the server's answer is not understood: ${where}${issue.message}; it is ${shown(answer)}`,
   );
 }
 

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import type { Handler } from '../dispatch.ts';
 import { ArgumentError } from '../failures.ts';
+import { shown } from '../shown.ts';
 
 /** Ids become names of files and namespaces: nothing else than a UUID is one. */
 export const id = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'expected a UUID');
-
-/** A value for people, as far as it fits into a log line. */
-const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 80);
 
 const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(

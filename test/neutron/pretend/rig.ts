@@ -1,0 +1,112 @@
+/** A broker, a server that can be let down, and a node whose agents are the compiled programs. */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listNamespaces } from '../../../lib/kernel/netns.ts';
+import { output, until } from '../../e2e/shell.ts';
+import { NetworkNode, type NodeAgent, type NodeOptions } from '../cloud/node.ts';
+import { requirePrivateMachine } from '../cloud/private.ts';
+import { TestBroker } from '../rabbit/broker.ts';
+import { PretendServer } from './server.ts';
+
+/** As the payloads of test/bench/networks-under-test.ts name it. */
+export const HOST = 'bench';
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export class PretendRig {
+  readonly directory = fs.mkdtempSync(join(tmpdir(), 'vdt-pretend-'));
+  readonly broker: TestBroker;
+  readonly server: PretendServer;
+  readonly node: NetworkNode;
+  readonly #roles: readonly NodeAgent[];
+
+  private constructor(broker: TestBroker, roles: readonly NodeAgent[], options: NodeOptions) {
+    fs.chmodSync(this.directory, 0o755);
+    this.broker = broker;
+    this.#roles = roles;
+    this.server = new PretendServer(broker.port);
+    this.node = new NetworkNode({
+      ...options,
+      directory: this.directory,
+      transportUrl: broker.url(),
+      host: HOST,
+      novaPort: 1,
+      bridgeMappings: {},
+    });
+  }
+
+  /** The server answers; the agents are not started. */
+  static async open(roles: readonly NodeAgent[], options: NodeOptions = {}): Promise<PretendRig> {
+    requirePrivateMachine();
+    const rig = new PretendRig(await TestBroker.start(), roles, options);
+    await rig.server.start();
+    return rig;
+  }
+
+  async close(): Promise<void> {
+    await this.node.stop();
+    await this.server.stop();
+    await this.broker.stop();
+    for (const ns of listNamespaces()) await output('ip', 'netns', 'del', ns);
+    fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+
+  /** Waits; if it takes too long the error has the logs. */
+  async soon<T>(what: string, look: () => T | Promise<T>, timeout = 60_000) {
+    return until(what, look, timeout).catch((error: Error) => {
+      const logs = this.#roles.map((role) => this.node.agent(role).tail(4_000)).join('\n');
+      throw new Error(`${error.message}\n${logs}`);
+    });
+  }
+
+  settled(): Promise<unknown> {
+    return this.soon('the agents have done all they know of', () =>
+      this.#roles.every((role) => this.node.status(role)?.converged === true),
+    );
+  }
+
+  /** What an agent logged so far. */
+  log(role: NodeAgent): LogLine[] {
+    return this.node
+      .agent(role)
+      .tail(50_000_000)
+      .split('\n')
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line) as LogLine];
+        } catch {
+          return [];
+        }
+      });
+  }
+
+  /** The warnings and errors that an agent logs while `work` is done. */
+  async complaints(role: NodeAgent, work: () => Promise<unknown>): Promise<string[]> {
+    const before = this.log(role).length;
+    await work();
+    return this.log(role)
+      .slice(before)
+      .filter(({ level }) => level === 'warn' || level === 'error')
+      .map(({ msg }) => msg);
+  }
+}
+
+/** Everything in the namespaces of this machine that a fault could take away. */
+export async function everything(): Promise<string> {
+  const parts: string[] = [];
+  for (const ns of listNamespaces().sort()) {
+    const show = (...argv: string[]): Promise<string> => output('ip', '-n', ns, '-o', ...argv);
+    const rules = await output('ip', 'netns', 'exec', ns, 'nft', '-s', 'list', 'ruleset');
+    parts.push(ns, await show('-d', 'link'), await show('address'), await show('route'), rules);
+  }
+  return parts
+    .join('\n')
+    .replace(/ tentative\b/g, '')
+    .replace(/valid_lft \d+sec preferred_lft \d+sec/g, '')
+    .replace(/\b(hello|tcn|topology_change|gc)_timer +[\d.]+/g, '');
+}
