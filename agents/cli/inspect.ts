@@ -7,12 +7,13 @@ import type { Row } from '../../lib/namespace/rows.ts';
 import { openJournal } from '../../lib/telemetry/journal.ts';
 import { asSeen } from './as-seen.ts';
 import { type Deployment, type Recorded, recall } from './deployment.ts';
+import { recordedSwitch } from './recorded-switch.ts';
 import type { OwnerState, RowState } from './render/state.ts';
 import { subjectOf } from './subject.ts';
 
 /** State of every router, network and instance of a deployment: networks, routers, instances, by name. */
 export async function inspect(deployment: Deployment): Promise<OwnerState[]> {
-  const reconciler = new Reconciler();
+  const reconciler = new Reconciler(await recordedSwitch(deployment.facts));
   const journal = openJournal(join(deployment.directory, 'journal'));
   try {
     // All first: what two owners share must be known to both before a namespace is read.

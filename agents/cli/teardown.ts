@@ -11,6 +11,7 @@ import { ROOT_MARK } from '../../lib/standalone/deployment.ts';
 import { asSeen } from './as-seen.ts';
 import { type Deployment, openDeployment, type Recorded, recall } from './deployment.ts';
 import type { Progress } from './progress.ts';
+import { recordedSwitch } from './recorded-switch.ts';
 import { takeOver } from './running.ts';
 import { plural, subjectOf, title } from './subject.ts';
 
@@ -47,12 +48,12 @@ export async function tearDown(directory: string, progress: Progress): Promise<T
 }
 
 async function removeAll(deployment: Deployment, progress: Progress): Promise<string[]> {
-  const { directory, recorded } = deployment;
+  const { directory, recorded, facts } = deployment;
   const records = new Records(join(directory, 'records'));
   records.read();
   const inodes = namespacesOf(recorded);
   const inside = processes().filter(({ netns }) => inodes.has(netns));
-  const reconciler = new Reconciler({ records });
+  const reconciler = new Reconciler({ records, ...(await recordedSwitch(facts)) });
   for (const one of recorded) recall(reconciler, one);
   for (const [kind, noun] of PHASES) {
     const owners = recorded.filter(({ record, damage }) => damage === undefined && record?.kind === kind);
@@ -67,7 +68,7 @@ async function removeAll(deployment: Deployment, progress: Progress): Promise<st
   await reconciler.close();
   removeUnmountedNames(recorded);
   const left = await stopLeftOver(inodes, inside, directory);
-  return [...remains(recorded, records), ...left];
+  return [...(await remains(deployment, records)), ...left];
 }
 
 /** Namespaces as they are now: processes are found by them when the names are gone. */
@@ -106,18 +107,20 @@ const processes = (): ProcessState[] =>
     .flatMap((pid) => readProcess(Number(pid)) ?? []);
 
 /** Looks again with fresh eyes; what is still there stays on record. */
-function remains(recorded: readonly Recorded[], records: Records): string[] {
-  const reconciler = new Reconciler();
+async function remains({ recorded, facts }: Deployment, records: Records): Promise<string[]> {
+  const reconciler = new Reconciler(await recordedSwitch(facts));
   for (const one of recorded) recall(reconciler, one);
   for (const { owner } of recorded) reconciler.removeOwner(owner);
   const told = new Set<string>();
-  return recorded.flatMap((one) => {
+  const left = recorded.flatMap((one) => {
     const name = title(subjectOf(one));
     if (one.damage !== undefined) return [`${name}: ${one.damage}`];
     const problems = leftOf(reconciler, one, told).map((problem) => `${name}: ${problem}`);
     if (problems.length > 0) records.save(one.owner, one.record);
     return problems;
   });
+  await reconciler.close();
+  return left;
 }
 
 function leftOf(reconciler: Reconciler, { owner }: Recorded, told: Set<string>): string[] {

@@ -23,6 +23,7 @@ import type { MetadataOptions } from './options.ts';
 import type { Predecessors } from './predecessors.ts';
 import { createProxy, type MetadataProxy, type ProxyTimeouts } from './proxy.ts';
 import { listenForProxies, type SocketSettings } from './proxy-socket.ts';
+import { RateLimiter } from './rate-limit.ts';
 
 /** The routers and networks of this host: an L3Plugin and a DhcpPlugin fit, with their events as one. */
 export interface MetadataInventory {
@@ -78,12 +79,14 @@ const thisMachine: ListenerKernel = { directory: NETNS_DIRECTORY, namespaceInode
 export function createMetadataAgent(settings: MetadataAgentSettings): MetadataAgent {
   const { inventory, options, logger } = settings;
   const forwarder = settings.forwarder ?? createNovaForwarder(options);
+  const limiter = new RateLimiter(options);
   const proxy = createProxy({
     lookup: createLookup(settings.plugin),
     forwarder,
     secret: options.metadata_proxy_shared_secret,
     timeouts: proxyTimeouts(options),
     logger,
+    allows: (ns, address) => limiter.allows(ns, address),
   });
   const compile = createCompiler(settings);
   let listeners: Listeners | undefined;

@@ -174,9 +174,12 @@ export function createListeners(settings: ListenerSettings): Listeners {
   }
 
   function retryLater(listener: Listener, reason: string, attempts = Number.POSITIVE_INFINITY): void {
-    const { ns, address, port } = listener.desired;
-    if (listener.reason !== reason && attempts !== ABSENT_RETRIES)
-      logger.warn({ ns, address, port, reason }, 'metadata listener could not be opened; trying again');
+    const { ns, address, port, optional } = listener.desired;
+    if (listener.reason !== reason && attempts !== ABSENT_RETRIES) {
+      const fields = { ns, address, port, reason };
+      if (optional) logger.debug(fields, 'the address is not to be had; another agent may have it');
+      else logger.warn(fields, 'metadata listener could not be opened; trying again');
+    }
     listener.reason = reason;
     listener.failures += 1;
     if (listener.failures > attempts) return;
@@ -229,10 +232,11 @@ export function createListeners(settings: ListenerSettings): Listeners {
     },
     state() {
       const all = [...listeners.values()];
-      const waiting = all.filter((one) => !one.server);
+      const closed = all.filter((one) => !one.server);
+      const waiting = closed.filter(({ desired }) => !desired.optional);
       return {
         desired: all.length,
-        open: all.length - waiting.length,
+        open: all.length - closed.length,
         waiting: waiting.map(({ desired: { key }, reason }) => ({ key, reason })),
         ...counts,
       };

@@ -64,6 +64,14 @@ const schema = z.object({
   timeout_connect: seconds.default(30),
   /** seconds until the service must have begun its answer; Neutron's agent gives up after 60 */
   timeout_server: seconds.default(60),
+
+  /** [metadata_rate_limiting] */
+  rate_limit_enabled: flag.default(false),
+  ip_versions: z.array(z.number()).default([4]),
+  base_window_duration: seconds.default(10),
+  base_query_rate_limit: integer(1, 1_000_000).default(10),
+  burst_window_duration: seconds.default(10),
+  burst_query_rate_limit: integer(1, 1_000_000).default(10),
 });
 
 export type MetadataOptions = z.output<typeof schema>;

@@ -34,6 +34,8 @@ export interface ProxySettings {
   readonly secret: string;
   readonly timeouts: ProxyTimeouts;
   readonly logger: Logger;
+  /** asked for each request that comes in by a namespace */
+  readonly allows?: (ns: string, address: string) => boolean;
 }
 
 /** Where a connection came in. `identity` is asked at each request, as a listener's may change. */
@@ -220,7 +222,11 @@ export function createProxy(settings: ProxySettings): MetadataProxy {
       const peer = parsePeer(remoteAddress);
       take(socket, {
         about: { ns: origin.ns, address: peer.address },
-        sender: () => ({ identity: origin.identity(), peer }),
+        sender() {
+          if (settings.allows?.(origin.ns, peer.address) === false)
+            throw new Refusal(429, 'This address asks too often.');
+          return { identity: origin.identity(), peer };
+        },
       });
     },
     acceptGateway(socket, { name, sender }) {

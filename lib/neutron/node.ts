@@ -9,7 +9,7 @@ import { openRpc, type Rpc, rpcOptions } from '../rpc/rpc.ts';
 import { writeFacts } from '../standalone/deployment.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { daemonPolicy } from './daemon-policy.ts';
-import { neutronPortSwitch } from './port-switch.ts';
+import { neutronPortSwitch, switchConnection } from './port-switch.ts';
 
 export interface NodeSettings {
   readonly program: string;
@@ -82,7 +82,7 @@ export class NeutronNode extends AgentProcess {
       name: NAME,
       host: this.host,
       topology: 'neutron-server',
-      options: { [part.role]: options },
+      options: { [part.role]: options, ovs: switchConnection(this.values) },
     };
     // The agents of a node start together and have one file for it.
     await exclusively(this.directory, () => writeFacts(this.directory, facts));

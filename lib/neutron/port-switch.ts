@@ -1,5 +1,6 @@
 /** The Open vSwitch of this node, as the options say: [OVS] ovsdb_connection and what belongs to it. */
 import fs from 'node:fs';
+import { z } from 'zod';
 import { toOvsOptions } from '../config/agent-options.ts';
 import type { ConfigValues } from '../config/resolve.ts';
 import type { PortSwitch } from '../namespace/port-switch.ts';
@@ -14,23 +15,45 @@ export const neutronWiring = (values: ConfigValues): Wiring =>
     ovs_use_veth: values.DEFAULT?.ovs_use_veth === true,
   });
 
+const connection = z.object({
+  ovsdb_connection: z.string(),
+  ovsdb_timeout: z.number(),
+  ssl_key_file: z.string().optional(),
+  ssl_cert_file: z.string().optional(),
+  ssl_ca_cert_file: z.string().optional(),
+});
+
+/** How to reach the switch, to be remembered; paths and no keys. undefined: ports are wired another way. */
+export const switchConnection = (values: ConfigValues): unknown =>
+  neutronWiring(values).startsWith('openvswitch') ? connection.parse(toOvsOptions(values)) : undefined;
+
 /**
- * undefined: ports are wired another way. It connects by itself, now or later.
- * @throws Error when a certificate can't be read
+ * The switch of a remembered connection; undefined if nothing is remembered. It connects by itself, now or later.
+ * @throws Error when a certificate can't be read, or what is remembered is nonsense
  */
-export function neutronPortSwitch(values: ConfigValues, log: Logger): PortSwitch | undefined {
-  if (!neutronWiring(values).startsWith('openvswitch')) return undefined;
+export function openPortSwitch(
+  remembered: unknown,
+  onState: (message: string) => void,
+): PortSwitch | undefined {
+  if (remembered === undefined) return undefined;
   const { ovsdb_connection, ovsdb_timeout, ssl_key_file, ssl_cert_file, ssl_ca_cert_file } =
-    toOvsOptions(values);
-  const read = (path: unknown): Buffer => fs.readFileSync(String(path));
+    connection.parse(remembered);
   const tls =
     ssl_key_file && ssl_cert_file && ssl_ca_cert_file
-      ? { key: read(ssl_key_file), cert: read(ssl_cert_file), ca: read(ssl_ca_cert_file) }
+      ? {
+          key: fs.readFileSync(ssl_key_file),
+          cert: fs.readFileSync(ssl_cert_file),
+          ca: fs.readFileSync(ssl_ca_cert_file),
+        }
       : undefined;
   return new OpenVswitch({
-    remotes: ovsdbRemotes(String(ovsdb_connection)),
-    timeoutMs: Number(ovsdb_timeout) * 1000,
+    remotes: ovsdbRemotes(ovsdb_connection),
+    timeoutMs: ovsdb_timeout * 1000,
     ...(tls ? { tls } : {}),
-    onState: (message) => log.warn(message),
+    onState,
   });
 }
+
+/** The switch that the options name; see openPortSwitch. */
+export const neutronPortSwitch = (values: ConfigValues, log: Logger): PortSwitch | undefined =>
+  openPortSwitch(switchConnection(values), (message) => log.warn(message));

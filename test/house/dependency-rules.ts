@@ -19,6 +19,7 @@ const PURE: readonly RegExp[] = [
   /^lib\/process\/owner-task\.ts$/,
   /^lib\/neutron\/leftovers\.ts$/,
   /^agents\/dhcp\/network-view\.ts$/,
+  /^agents\/metadata\/rate-limit\.ts$/,
   /^lib\/wiring\/(bridge|wiring|bare|json-stream|ovsdb-values|ovs-tables)\.ts$/,
 ];
 /** What pure code may use from outside: computation only. */

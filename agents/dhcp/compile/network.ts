@@ -3,6 +3,7 @@ import type { Advertisement } from '../../../lib/announcement/advertisement.ts';
 import type { Template } from '../../../lib/daemon/template.ts';
 import type { Network } from '../../../lib/model/network.ts';
 import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
+import { withoutDevices } from '../../../lib/wiring/bare.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { dhcpPrefix, plugPort } from '../../../lib/wiring/wiring.ts';
 import type { DhcpOptions } from '../options.ts';
@@ -113,20 +114,21 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
     stableFile(`${network.id} ${name}`, file({ ns, path: `${directory}/${name}`, content }));
   const advertisements = host.radvd ? isolatedAdvertisements(network, device, options) : [];
   const radvd = host.radvd && announcement(network, advertisements, options, host.radvd);
+  const groups = [
+    group('namespace', namespaceRows(ns)),
+    group('plug', plugPort({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU }, options.wiring)),
+    group('addresses', addressRows(on)),
+    group('routes', routeRows(on)),
+    written('interface', device),
+    written('host', textOf(lines.host)),
+    written('addn_hosts', textOf(lines.names)),
+    // Neutron ends this file without a newline.
+    written('opts', lines.opts.join('\n')),
+    group('dnsmasq', [dnsmasq]),
+    ...(radvd ? [group('radvd', radvd)] : []),
+  ];
   return {
-    groups: [
-      group('namespace', namespaceRows(ns)),
-      group('plug', plugPort({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU }, options.wiring)),
-      group('addresses', addressRows(on)),
-      group('routes', routeRows(on)),
-      written('interface', device),
-      written('host', textOf(lines.host)),
-      written('addn_hosts', textOf(lines.names)),
-      // Neutron ends this file without a newline.
-      written('opts', lines.opts.join('\n')),
-      group('dnsmasq', [dnsmasq]),
-      ...(radvd ? [group('radvd', radvd)] : []),
-    ],
+    groups: options.wiring === 'null' ? withoutDevices(groups) : groups,
     service: { ns, device, directory, daemon: dnsmasq, lines, advertisements },
     warnings,
   };

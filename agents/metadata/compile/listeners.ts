@@ -14,6 +14,11 @@ export interface DesiredListener {
   readonly port: number;
   /** bind to this device only (link-local addresses need it) */
   readonly device?: string;
+  /**
+   * That its address can't be bound to is no problem: another DHCP agent of the network has it (duplicate address
+   * detection), and serves it.
+   */
+  readonly optional?: true;
   /** what connections to this listener are attributed to */
   readonly identity: MetadataIdentity;
 }
@@ -67,7 +72,9 @@ export function networkListeners(network: Network, options: ListenerOptions): re
   const [port] = own;
   if (options.ipv6 && port && own.length === 1 && network.subnets.some((s) => s.ip_version === 6)) {
     const device = deviceName(options.dhcpDevicePrefix ?? 'ns-', port.id);
-    listeners.push(listener({ ns, address: METADATA_IPV6, port: HTTP_PORT, device, identity }));
+    listeners.push(
+      listener({ ns, address: METADATA_IPV6, port: HTTP_PORT, device, optional: true, identity }),
+    );
   }
   return listeners;
 }

@@ -51,14 +51,14 @@ export const pluggingOptions = [
     oneOf(
       'openvswitch',
       'linuxbridge',
+      'null',
       'neutron.agent.linux.interface.OVSInterfaceDriver',
       'neutron.agent.linux.interface.BridgeInterfaceDriver',
+      'neutron.agent.linux.interface.NullDriver',
     ),
     'openvswitch',
     'how ports meet the L2 fabric',
   ),
-  shared('ovs_use_veth', boolean, false, 'veth pairs in place of internal ports', {
-    unused: 'internal ports work in namespaces on every supported kernel',
-  }),
+  shared('ovs_use_veth', boolean, false, 'veth pairs in place of internal ports'),
   shared('external_pids', string(), '$state_path/external/pids', 'directory of pid files of daemons'),
 ];

@@ -5,6 +5,8 @@ const option = declaring('DEFAULT', 'neutron/conf/agent/dhcp.py');
 const common = declaring('DEFAULT', 'neutron/conf/common.py');
 const times = declaring('DEFAULT', 'neutron/conf/agent/common.py');
 
+const DUE = 'a resync begins when there is a reason, and again with growing pauses when it fails';
+
 /** An address, or what dnsmasq's --server takes: addr#port, /domain/addr. Nothing that begins a line or flag. */
 const resolver = string({
   check: (text) =>
@@ -21,17 +23,15 @@ export const isolatedMetadataOptions = [
 ];
 
 export const dhcpOptions = [
-  option('resync_interval', integer(1), 5, 'seconds between looks whether a resync is due'),
-  option('resync_throttle', integer(0), 1, 'seconds between resyncs, at least'),
+  option('resync_interval', integer(1), 5, 'seconds between looks whether a resync is due', { unused: DUE }),
+  option('resync_throttle', integer(0), 1, 'seconds between resyncs, at least', { unused: DUE }),
   option(
     'dhcp_driver',
     oneOf('neutron.agent.linux.dhcp.Dnsmasq'),
     'neutron.agent.linux.dhcp.Dnsmasq',
     'DHCP server; reported',
   ),
-  option('num_sync_threads', integer(1), 4, 'networks configured at the same time in a sync', {
-    unused: 'networks go through one queue that does not wait for any of them',
-  }),
+  option('num_sync_threads', integer(1), 4, 'networks configured at the same time'),
   option('bulk_reload_interval', integer(0), 0, 'seconds in which reloads are collected; 0: at once'),
   option('dhcp_confs', string(), '$state_path/dhcp', 'directory of the files of each network'),
   option('dnsmasq_config_file', string(), '', 'file with more configuration of dnsmasq'),

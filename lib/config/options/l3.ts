@@ -4,6 +4,7 @@ import { boolean, declaring, integer, oneOf, port, string } from '../option.ts';
 const option = declaring('DEFAULT', 'neutron/conf/agent/l3/config.py');
 const common = declaring('DEFAULT', 'neutron/conf/agent/common.py');
 const service = declaring('DEFAULT', 'neutron/conf/service.py');
+const DUE = 'a full sync begins when there is a reason, and again with growing pauses when it fails';
 const PREFIX_DELEGATION =
   'Neutron removed prefix delegation in 26.0, and its client dibbler is not maintained';
 
@@ -32,8 +33,12 @@ export const l3Options = [
   option('metadata_access_mark', mark, '0x1', 'mark of metadata requests; its low 16 bits count'),
   option('external_ingress_mark', mark, '0x2', 'mark of packets that came in by the gateway; low 16 bits'),
   option('cleanup_on_shutdown', boolean, false, 'delete all routers at exit'),
-  service('periodic_interval', integer(1), 40, 'seconds between checks whether a full sync is due'),
-  service('periodic_fuzzy_delay', integer(0), 5, 'at most so many random seconds before the first'),
+  service('periodic_interval', integer(1), 40, 'seconds between checks whether a full sync is due', {
+    unused: DUE,
+  }),
+  service('periodic_fuzzy_delay', integer(0), 5, 'at most so many random seconds before the first', {
+    unused: DUE,
+  }),
   common('ra_confs', string(), '$state_path/ra', 'directory of radvd configurations'),
   option('per_router_log_files', boolean, false, 'a log file for each HA router', {
     unused: 'lines of the log name their router',
@@ -53,15 +58,25 @@ export const l3Options = [
 ];
 
 const ha = declaring('DEFAULT', 'neutron/conf/agent/l3/ha.py');
+const unbuilt = { unused: 'HA routers are not built by this version' };
 const conntrackd = { unused: 'conntrackd is not run: a failover keeps addresses, not connection state' };
 
 /** HA routers: keepalived per router. */
 export const haOptions = [
-  ha('ha_confs_path', string(), '$state_path/ha_confs', 'directory of keepalived configurations'),
-  ha('ha_vrrp_auth_type', oneOf('AH', 'PASS'), 'PASS', 'kind of VRRP authentication'),
-  ha('ha_vrrp_auth_password', string(), null, 'password of VRRP; unset: no authentication', { secret: true }),
-  ha('ha_vrrp_advert_int', integer(1), 2, 'seconds between VRRP advertisements'),
-  ha('ha_vrrp_health_check_interval', integer(0), 0, 'seconds between pings of the gateway; 0: none'),
+  ha('ha_confs_path', string(), '$state_path/ha_confs', 'directory of keepalived configurations', unbuilt),
+  ha('ha_vrrp_auth_type', oneOf('AH', 'PASS'), 'PASS', 'kind of VRRP authentication', unbuilt),
+  ha('ha_vrrp_auth_password', string(), null, 'password of VRRP; unset: no authentication', {
+    secret: true,
+    ...unbuilt,
+  }),
+  ha('ha_vrrp_advert_int', integer(1), 2, 'seconds between VRRP advertisements', unbuilt),
+  ha(
+    'ha_vrrp_health_check_interval',
+    integer(0),
+    0,
+    'seconds between pings of the gateway; 0: none',
+    unbuilt,
+  ),
   ha(
     'ha_keepalived_state_change_server_threads',
     integer(1),

@@ -5,6 +5,8 @@ const option = declaring('DEFAULT', 'oslo_messaging/transport.py');
 const rabbit = declaring('oslo_messaging_rabbit', RABBIT);
 const POOL = 'one connection carries state reports and answers, one all else; nothing is pooled';
 
+const NAMES = 'queues of fanouts and replies are new at each start: what an old one held is asked for anew';
+
 /** `rabbit` with its old alias and suffixes; the driver is the only one there is */
 const rabbitUrl = (text: string): string | undefined =>
   /^(rabbit|kombu)(\+\w+)?:\/\//.test(text)
@@ -141,8 +143,12 @@ export const rabbitOptions = [
     unused: 'it is always on, as in oslo.messaging since the option was deprecated',
   }),
   rabbit('enable_cancel_on_failover', boolean, false, 'consumers are told when a mirrored queue moves'),
-  rabbit('use_queue_manager', boolean, false, 'queue names that stay the same over restarts'),
-  rabbit('hostname', string(), ({ hostname }) => hostname, 'host in those names'),
-  rabbit('processname', string(), null, 'process in those names; unset: the name of the program'),
+  rabbit('use_queue_manager', boolean, false, 'queue names that stay the same over restarts', {
+    unused: NAMES,
+  }),
+  rabbit('hostname', string(), ({ hostname }) => hostname, 'host in those names', { unused: NAMES }),
+  rabbit('processname', string(), null, 'process in those names; unset: the name of the program', {
+    unused: NAMES,
+  }),
   rabbit('rabbit_stream_fanout', boolean, false, 'one stream per fanout in place of queues'),
 ];

@@ -22,7 +22,7 @@ export const ovsOptions = [
   option('ovsdb_timeout', integer(1), 10, 'seconds until a transaction has failed', {
     source: 'neutron/conf/agent/ovs_conf.py',
   }),
-  option('datapath_type', oneOf('system', 'netdev'), 'system', 'datapath of the bridge', { unused: L2 }),
+  option('datapath_type', oneOf('system', 'netdev'), 'system', 'datapath of the bridge'),
   option('bridge_mac_table_size', integer(), 50000, 'MAC addresses a bridge learns', {
     source: 'neutron/conf/agent/ovs_conf.py',
     unused: L2,

@@ -60,7 +60,7 @@ test('--all adds defaults and says why an option has no effect', () => {
   const lines = printed.split('\n').map((line) => line.replace(/ {2,}/g, ' | '));
   expect(lines).toContain('[DEFAULT] agent_mode | legacy | default');
   expect(lines).toContain('[DEFAULT] ra_confs | /var/lib/neutron/ra | default');
-  expect(lines).toContain('[DEFAULT] ha_vrrp_auth_password | (not set) | default');
+  expect(lines).toContain('[OVS] ssl_key_file | (not set) | default');
   expect(printed).toMatch(/\[DEFAULT\] use_syslog +true +neutron\.conf:3, without effect: the log goes to/);
 });
 

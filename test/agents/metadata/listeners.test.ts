@@ -79,6 +79,18 @@ describe('listeners', () => {
     expect(accepted).toEqual([{ ns: 'qrouter-a', router: 'another identity' }]);
   });
 
+  it('whose address another agent may have are no problem while they can not be opened', async () => {
+    kernel.make('qdhcp-a');
+    const taken = net.createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as net.AddressInfo;
+    listeners.want([{ ...desired('qdhcp-a', port), optional: true }]);
+    expect(listeners.state()).toMatchObject({ desired: 1, open: 0, waiting: [] });
+    expect(warnings).toEqual([]);
+    await new Promise((resolve) => taken.close(resolve));
+    await vi.waitFor(() => expect(open()).toBe(1));
+  });
+
   it('wait for their namespace and open as soon as it is there', async () => {
     listeners.want([desired('qrouter-a', freePort())]);
     expect(listeners.state()).toMatchObject({

@@ -40,6 +40,8 @@ export class Cloud {
   readonly outside: Machine;
   readonly novaRequests: NovaRequest[];
   readonly nova: http.Server;
+  /** what the metadata service answers by path, in place of its usual line */
+  readonly novaAnswers: Map<string, Buffer>;
   readonly #database: Database;
   readonly #transportUrl: string;
   readonly #others: NetworkNode[] = [];
@@ -52,6 +54,7 @@ export class Cloud {
     node: NetworkNode;
     nova: http.Server;
     novaRequests: NovaRequest[];
+    novaAnswers: Map<string, Buffer>;
     transportUrl: string;
   }) {
     this.directory = parts.directory;
@@ -60,6 +63,7 @@ export class Cloud {
     this.server = parts.server;
     this.node = parts.node;
     this.nova = parts.nova;
+    this.novaAnswers = parts.novaAnswers;
     this.#transportUrl = parts.transportUrl;
     this.novaRequests = parts.novaRequests;
     this.outside = new Machine('outside');
@@ -82,9 +86,11 @@ export class Cloud {
     await database.fill(await schemaFile(), () => server.prepare());
     await server.start();
     const novaRequests: NovaRequest[] = [];
+    const novaAnswers = new Map<string, Buffer>();
     const nova = http.createServer((request, response) => {
       novaRequests.push({ path: request.url ?? '', headers: request.headers });
-      response.end(`instance ${String(request.headers['x-instance-id'])}`);
+      const usual = `instance ${String(request.headers['x-instance-id'])}`;
+      response.end(novaAnswers.get(request.url ?? '') ?? usual);
     });
     await new Promise<void>((resolve) => nova.listen(0, '127.0.0.1', resolve));
     const node = new NetworkNode({
@@ -95,7 +101,17 @@ export class Cloud {
       bridgeMappings: { ext: EXTERNAL_BRIDGE },
       ...(settings.node ?? {}),
     });
-    return new Cloud({ directory, broker, database, server, node, nova, novaRequests, transportUrl });
+    return new Cloud({
+      directory,
+      broker,
+      database,
+      server,
+      node,
+      nova,
+      novaRequests,
+      novaAnswers,
+      transportUrl,
+    });
   }
 
   /** One more host on this kernel: its namespaces have a suffix. Not started. */

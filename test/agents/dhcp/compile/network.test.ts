@@ -47,6 +47,15 @@ describe('what is served', () => {
     expect(() => compiled(network([subnetPayload(1)], [vm]))).toThrow(dhcpDeviceId('net-1', NETWORK));
   });
 
+  it('with interface_driver null a namespace and files, and nothing that stands on a device', () => {
+    const rows = compiled(withSubnet({}), { wiring: 'null' }).groups.flat();
+    expect(new Set(rows.map(({ kind }) => kind))).not.toContain('address');
+    expect(
+      rows.filter(({ kind }) => ['link', 'route', 'daemon'].includes(kind)).map(({ key }) => key),
+    ).toEqual([expect.stringMatching(/\|link\|lo$/)]);
+    expect(rows.some(({ kind }) => kind === 'netns')).toBe(true);
+  });
+
   it('several subnets each have a range, DHCP-disabled ones none', () => {
     const subnets = [subnetPayload(1), subnetPayload(2), subnetPayload(3, { enable_dhcp: false })];
     const ranges = argumentsOf(compiled(network(subnets, [own]))).filter((arg) => arg.includes('dhcp-range'));
