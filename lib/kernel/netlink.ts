@@ -10,7 +10,9 @@ import { inNamespace } from './netns.ts';
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const MSG_DONTWAIT = 0x40;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -35,6 +37,7 @@ const NLM_F_ACK_TLVS = 0x200;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSGERR_ATTR_MSG = 1;
+const NLMSGERR_ATTR_OFFS = 2;
 export const HEADER = 16;
 const NLA_TYPE_MASK = 0x3fff;
 export const NLA_F_NESTED = 0x8000;
@@ -199,6 +202,13 @@ export function* messages(data: Buffer): Generator<Message> {
 export interface Refusal {
   readonly errno: number;
   readonly words?: string;
+  /** where in the request the kernel found what it refuses */
+  readonly offset?: number;
+}
+
+/** A refused message of a transaction, known by its sequence number. */
+export interface TransactionRefusal extends Refusal {
+  readonly sequence: number;
 }
 
 function refusalOf(message: Message): Refusal | undefined {
@@ -207,8 +217,17 @@ function refusalOf(message: Message): Refusal | undefined {
   if (!(message.flags & NLM_F_ACK_TLVS)) return { errno };
   const original = message.payload.readUInt32LE(4);
   const from = 4 + (message.flags & NLM_F_CAPPED ? HEADER : align(original));
-  const words = textOf(attributes(message.payload, from).get(NLMSGERR_ATTR_MSG));
-  return words ? { errno, words } : { errno };
+  const said = attributes(message.payload, from);
+  const words = textOf(said.get(NLMSGERR_ATTR_MSG));
+  const offset = said.get(NLMSGERR_ATTR_OFFS)?.readUInt32LE(0);
+  return { errno, ...(words && { words }), ...(offset !== undefined && { offset }) };
+}
+
+function takeRefusals(data: Buffer, into: TransactionRefusal[]): void {
+  for (const message of messages(data)) {
+    const refusal = message.type === NLMSG_ERROR ? refusalOf(message) : undefined;
+    if (refusal) into.push({ ...refusal, sequence: message.sequence });
+  }
 }
 
 /** Answers are read into one buffer shared by all sockets: everything here is synchronous. */
@@ -217,6 +236,9 @@ const RECEIVE = Buffer.alloc(256 * 1024);
 const BATCH = 256;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const DUMP_ATTEMPTS = 10;
+
+/** What a socket takes in one go without being told to take more (net.core.wmem_default), on the safe side. */
+const SEND_BUFFER_BYTES = 100_000;
 
 const one = Buffer.from([1, 0, 0, 0]);
 const receiveBuffer = Buffer.alloc(4);
@@ -335,6 +357,30 @@ export class NetlinkSocket {
       }
     }
     outcomes.length = base + requests.length;
+  }
+
+  /**
+   * Send messages that stand for one transaction (nfnetlink's batches) and ask for no acknowledgement: what the
+   * kernel refused of it, in order. It has decided before the send returns: there is nothing to wait for.
+   */
+  sendTransaction(batch: Buffer): TransactionRefusal[] {
+    if (batch.length > SEND_BUFFER_BYTES) {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(batch.length * 2);
+      libc.setsockopt(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes);
+    }
+    counters.writes += 1;
+    libc.send(this.fd, batch);
+    const refusals: TransactionRefusal[] = [];
+    for (;;) {
+      const length = libc.recv(this.fd, RECEIVE, MSG_DONTWAIT);
+      if (length === -libc.EAGAIN) return refusals;
+      // More refusals than there was room for: it failed, and those that came in say why.
+      if (length < 0 && (length !== -libc.ENOBUFS || refusals.length > 0))
+        throw new libc.KernelError('netlink receive', -length);
+      if (length < 0) refusals.push({ errno: -length, sequence: 0 });
+      else takeRefusals(RECEIVE.subarray(0, length), refusals);
+    }
   }
 
   /**

@@ -83,7 +83,7 @@ function collect<T>(
 }
 
 /** The comment in a rule's user data: records of type, length, bytes. */
-function commentOf(userdata: Buffer | undefined): string {
+export function commentOf(userdata: Buffer | undefined): string {
   for (let at = 0; userdata && at + 2 <= userdata.length; at += 2 + userdata[at + 1]!)
     if (userdata[at] === UDATA_COMMENT)
       return textOf(userdata.subarray(at + 2, at + 2 + userdata[at + 1]!)) ?? '';

@@ -1,11 +1,13 @@
 /**
- * Rulesets through libnftables, in-process. A context's netlink socket belongs to the namespace it was
+ * Rulesets: as ready netlink messages, or as text through libnftables, in-process. A libnftables context's netlink socket belongs to the namespace it was
  * made in, so a context lives for one call. Source: libnftables(3).
  */
 import koffi from 'koffi';
 import { counters } from './counters.ts';
 import { withoutSignals } from './libc.ts';
+import { NETLINK_NETFILTER, NetlinkSocket, type TransactionRefusal } from './netlink.ts';
 import { inNamespace } from './netns.ts';
+import { type RuleOf, refusalWords } from './nft-refusal.ts';
 
 const library = koffi.load('libnftables.so.1');
 const contextNew = library.func('void *nft_ctx_new(uint32_t flags)');
@@ -43,6 +45,29 @@ function runIn(ns: string, text: string): string {
 export function loadRuleset(ns: string, text: string): void {
   counters.writes += 1;
   runIn(ns, text);
+}
+
+/**
+ * What came back of a transaction.
+ * @throws NftablesError that names the chain and rule, or set and element, that the kernel did not like
+ */
+export function requireAccepted(
+  batch: Buffer,
+  refusals: readonly TransactionRefusal[],
+  ruleOf?: RuleOf,
+): void {
+  // The first: where one message fails, those that build on it fail too.
+  const [first] = refusals;
+  if (first) throw new NftablesError(refusalWords(batch, first, ruleOf));
+}
+
+/**
+ * Carry out a transaction that nft-batch.ts encoded: all of it or nothing. `ruleOf` gives the text of a rule by its
+ * comment. @throws NftablesError
+ */
+export function sendBatch(ns: string, batch: Buffer, ruleOf?: RuleOf): void {
+  using socket = new NetlinkSocket(NETLINK_NETFILTER, ns);
+  requireAccepted(batch, socket.sendTransaction(batch), ruleOf);
 }
 
 /** What `nft <command>` prints inside the namespace, for people. */

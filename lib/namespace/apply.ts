@@ -13,13 +13,13 @@ import { close, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH, KernelError } from
 import { deleteNeighbour, replaceNeighbour } from '../kernel/neighbour.ts';
 import { NETLINK_ROUTE, NetlinkSocket, type Refusal } from '../kernel/netlink.ts';
 import { createNamespace, deleteNamespace, inNamespace, openNamespace } from '../kernel/netns.ts';
-import { loadRuleset } from '../kernel/nftables.ts';
+import type { NftChange } from '../kernel/nft-batch.ts';
 import { deleteRoute, replaceRoute } from '../kernel/route.ts';
 import { RuleList } from '../kernel/rule-list.ts';
 import { writeSysctl } from '../kernel/sysctl.ts';
 import { removeXtChains, restoreXtables } from '../kernel/xtables.ts';
 import { isTaken, lacksIpv6, linkRequests, takePlace } from './link-requests.ts';
-import { deleteTableText, elementsText, tableText } from './nft-text.ts';
+import { loadChanges } from './nft-load.ts';
 import { NEUTRON_CHAINS } from './ownership.ts';
 import { type Step, stageOf } from './plan.ts';
 import type { LinkRow, NftElementRow, NftTableRow, RouteRow, Row } from './rows.ts';
@@ -208,13 +208,17 @@ const tableOf = (ns: string, { family, name }: { family: string; name: string })
 
 /** All ruleset changes of one namespace and direction as one transaction. */
 function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
-  const text: string[] = [];
+  const changes: NftChange[] = [];
   const adding: NftElementRow[] = [];
   const removing: NftElementRow[] = [];
   for (const step of steps) {
     if (step.row.kind === 'nft-table') {
-      if (step.action === 'remove') text.push(deleteTableText(step.row));
-      else text.push(tableText(step.row as NftTableRow, step.action === 'create'));
+      if (step.action === 'remove') changes.push({ verb: 'delete table', table: step.row });
+      else
+        changes.push({
+          verb: step.action === 'create' ? 'add table' : 'replace table',
+          table: step.row as NftTableRow,
+        });
     } else if (step.row.kind === 'nft-element') {
       if (step.action === 'remove') removing.push(step.row);
       else adding.push(step.row);
@@ -227,11 +231,11 @@ function applyRuleset(run: Run, ns: string, steps: readonly Step[]): void {
       !run.emptied.has(tableOf(ns, { family, name: table })) &&
       !emptied.includes(tableOf(ns, { family, name: table })),
   );
-  if (deletions.length > 0) text.push(elementsText('delete', deletions));
-  if (adding.length > 0) text.push(elementsText('add', adding));
+  if (deletions.length > 0) changes.push({ verb: 'delete elements', elements: deletions });
+  if (adding.length > 0) changes.push({ verb: 'add elements', elements: adding });
   let error: string | undefined;
   try {
-    if (text.length > 0) loadRuleset(ns, text.join('\n'));
+    loadChanges(ns, changes);
     for (const table of emptied) run.emptied.add(table);
     const fresh = steps.some(({ row, action }) => row.kind === 'nft-table' && action === 'create');
     if (!fresh) dropUntranslated(ns, adding);

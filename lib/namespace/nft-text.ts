@@ -4,7 +4,8 @@
  * wanted (as Felix does with iptables comments). Source: nft(8).
  */
 import { createHash } from 'node:crypto';
-import type { NftChain, NftElementRow, NftTableRow } from './rows.ts';
+import type { NftChange, NftElementPart, NftTablePart } from '../kernel/nft-batch.ts';
+import type { NftChainPart } from '../kernel/nft-messages.ts';
 
 const marks = new Map<string, string>();
 const MARKS_KEPT = 50_000;
@@ -36,7 +37,7 @@ function checkedRule(rule: string): string {
   return rule;
 }
 
-function chainText(chain: NftChain): string {
+function chainText(chain: NftChainPart): string {
   const { hook } = chain;
   const head = hook
     ? [`\t\ttype ${hook.type} hook ${hook.hook} priority ${hook.priority}; policy accept;`]
@@ -46,7 +47,7 @@ function chainText(chain: NftChain): string {
 }
 
 /** The table and its structure, without elements. `fresh`: no table of that name exists. */
-export function tableText(table: NftTableRow, fresh: boolean): string {
+export function tableText(table: NftTablePart, fresh: boolean): string {
   const name = `${table.family} ${checked(NAME, table.name, 'table name')}`;
   const sets = table.sets.map((set) => {
     const flags = set.flags?.length ? ` flags ${set.flags.join(',')};` : '';
@@ -62,14 +63,14 @@ export function tableText(table: NftTableRow, fresh: boolean): string {
 export const deleteTableText = (table: { family: string; name: string }): string =>
   `delete table ${table.family} ${checked(NAME, table.name, 'table name')}`;
 
-const elementOf = (row: NftElementRow): string => {
+const elementOf = (row: NftElementPart): string => {
   const key = checked(ADDRESS, row.element, 'element');
   return row.value === undefined ? key : `${key} : ${checked(ADDRESS, row.value, 'element')}`;
 };
 
 /** Add or delete elements, one command for each map. */
-export function elementsText(verb: 'add' | 'delete', rows: readonly NftElementRow[]): string {
-  const bySet = new Map<string, NftElementRow[]>();
+export function elementsText(verb: 'add' | 'delete', rows: readonly NftElementPart[]): string {
+  const bySet = new Map<string, NftElementPart[]>();
   for (const row of rows) {
     const set = `${row.family} ${checked(NAME, row.table, 'table name')} ${checked(NAME, row.set, 'set name')}`;
     bySet.set(set, [...(bySet.get(set) ?? []), row]);
@@ -77,4 +78,22 @@ export function elementsText(verb: 'add' | 'delete', rows: readonly NftElementRo
   return [...bySet]
     .map(([set, list]) => `${verb} element ${set} { ${list.map(elementOf).join(', ')} }`)
     .join('\n');
+}
+
+/** Changes in their order, as commands of one transaction. */
+export const changesText = (changes: readonly NftChange[]): string => changes.map(changeText).join('\n');
+
+function changeText(change: NftChange): string {
+  switch (change.verb) {
+    case 'delete table':
+      return deleteTableText(change.table);
+    case 'add table':
+      return tableText(change.table, true);
+    case 'replace table':
+      return tableText(change.table, false);
+    case 'delete elements':
+      return elementsText('delete', change.elements);
+    case 'add elements':
+      return elementsText('add', change.elements);
+  }
 }

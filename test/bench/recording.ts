@@ -1,50 +1,48 @@
 /**
  * The kernel floor: what the reconciler asked of the kernel, recorded once, and replayed by another process in
  * one loop. In the floor: making namespaces, opening one netlink socket for each, sending the same
- * messages in the same batches, writing the same sysctls and loading the same ruleset texts, through the
- * same lib/kernel. Not in it: payloads, rows, plan, reading anything, looking up devices, building
- * messages and texts, records on disk. Recorded device indexes hold because both run in a new sandbox.
+ * messages in the same batches, rulesets among them, and writing the same sysctls, through the same
+ * lib/kernel. Not in it: payloads, rows, plan, reading anything, looking up devices, building
+ * messages, records on disk. Recorded device indexes hold because both run in a new sandbox.
  */
 
 import fs from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import { stopChecksumOffload } from '../../lib/kernel/ethtool.ts';
-import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
 import { createNamespace, inNamespace, openNamespace } from '../../lib/kernel/netns.ts';
-import { loadRuleset } from '../../lib/kernel/nftables.ts';
 import { writeSysctl } from '../../lib/kernel/sysctl.ts';
 import { setStepHook } from '../../lib/namespace/apply.ts';
-import { elementsText, tableText } from '../../lib/namespace/nft-text.ts';
 import type { Step } from '../../lib/namespace/plan.ts';
-import type { DaemonRow, NftElementRow } from '../../lib/namespace/rows.ts';
+import type { DaemonRow } from '../../lib/namespace/rows.ts';
 
 export type Operation =
   | { readonly kind: 'netns'; readonly ns: string }
   | { readonly kind: 'sysctls'; readonly ns: string; readonly values: [name: string, value: string][] }
-  | { readonly kind: 'ruleset'; readonly ns: string; readonly text: string }
+  | { readonly kind: 'ruleset'; readonly ns: string; readonly batch: Buffer }
   | { readonly kind: 'netlink'; readonly ns: string; readonly messages: readonly Buffer[] }
   | { readonly kind: 'offload'; readonly ns: string; readonly device: string }
   | { readonly kind: 'daemon'; readonly ns: string; readonly argv: readonly string[] };
 
-interface OpenRuleset {
-  readonly kind: 'open ruleset';
-  readonly ns: string;
-  readonly tables: string[];
-  readonly elements: NftElementRow[];
-}
-
 /** Listens while the reconciler builds, from nothing. */
 export class Recorder {
-  private readonly operations: (Operation | OpenRuleset)[] = [];
+  private readonly operations: Operation[] = [];
+  /** namespaces whose rulesets are wanted, and have been sent as messages */
+  private readonly rulesets = { wanted: new Set<string>(), sent: new Set<string>() };
   private ns = '';
   /** devices of the batch about to be sent whose checksums are computed from then on */
   private readonly computing: Operation[] = [];
 
   start(): void {
     setStepHook((step) => this.take(step));
-    const { operations, computing } = this;
+    const { operations, computing, rulesets } = this;
     const namespaceNow = (): string => this.ns;
-    const transact = NetlinkSocket.prototype.transact;
+    const { transact, sendTransaction } = NetlinkSocket.prototype;
+    NetlinkSocket.prototype.sendTransaction = function record(batch) {
+      operations.push({ kind: 'ruleset', ns: namespaceNow(), batch: Buffer.from(batch) });
+      rulesets.sent.add(namespaceNow());
+      return sendTransaction.call(this, batch);
+    };
     NetlinkSocket.prototype.transact = function record(requests) {
       operations.push({ kind: 'netlink', ns: namespaceNow(), messages: requests.map((r) => Buffer.from(r)) });
       operations.push(...computing.splice(0));
@@ -63,15 +61,7 @@ export class Recorder {
     else if (row.kind === 'sysctl') {
       if (last?.kind === 'sysctls' && last.ns === row.ns) last.values.push([row.name, row.value]);
       else this.operations.push({ kind: 'sysctls', ns: row.ns, values: [[row.name, row.value]] });
-    } else if (row.kind === 'nft-table' || row.kind === 'nft-element') {
-      let ruleset = last;
-      if (ruleset?.kind !== 'open ruleset' || ruleset.ns !== row.ns) {
-        ruleset = { kind: 'open ruleset', ns: row.ns, tables: [], elements: [] };
-        this.operations.push(ruleset);
-      }
-      if (row.kind === 'nft-element') ruleset.elements.push(row);
-      else if ('chains' in row) ruleset.tables.push(tableText(row, true));
-    }
+    } else if (row.kind === 'nft-table' || row.kind === 'nft-element') this.rulesets.wanted.add(row.ns);
   }
 
   /** Called when it runs: daemons are not started by steps. */
@@ -80,12 +70,9 @@ export class Recorder {
   }
 
   save(path: string): void {
-    const closed = this.operations.map((operation): Operation => {
-      if (operation.kind !== 'open ruleset') return operation;
-      const { ns, tables, elements } = operation;
-      return { kind: 'ruleset', ns, text: [...tables, elementsText('add', elements)].join('\n') };
-    });
-    fs.writeFileSync(path, serialize(closed));
+    for (const ns of this.rulesets.wanted)
+      if (!this.rulesets.sent.has(ns)) throw new Error(`the ruleset of ${ns} was not sent as messages`);
+    fs.writeFileSync(path, serialize(this.operations));
   }
 }
 
@@ -106,6 +93,7 @@ export function loadRecording(path: string): Operation[] {
   const host = openNamespace('');
   const recorded = deserialize(fs.readFileSync(path)) as Operation[];
   return recorded.map((operation) => {
+    if (operation.kind === 'ruleset') return { ...operation, batch: Buffer.from(operation.batch) };
     if (operation.kind !== 'netlink') return operation;
     const messages = operation.messages.map((message) => Buffer.from(message));
     for (const message of messages) patchDescriptor(message, host);
@@ -118,6 +106,12 @@ function requireDone(socket: NetlinkSocket, ns: string, messages: readonly Buffe
     if (refusal) throw new Error(`replay in ${ns || 'the host'}: ${refusal.words ?? refusal.errno}`);
 }
 
+function loadBatch(ns: string, batch: Buffer): void {
+  using socket = new NetlinkSocket(NETLINK_NETFILTER, ns);
+  const [refusal] = socket.sendTransaction(batch);
+  if (refusal) throw new Error(`replay of the ruleset of ${ns}: ${refusal.words ?? refusal.errno}`);
+}
+
 /** One loop over all of it but daemons. @throws Error if the kernel refuses anything */
 export function replay(operations: readonly Operation[]): void {
   using host = new NetlinkSocket(NETLINK_ROUTE, '');
@@ -126,7 +120,7 @@ export function replay(operations: readonly Operation[]): void {
   for (const operation of operations) {
     const { ns } = operation;
     if (operation.kind === 'netns') createNamespace(ns);
-    else if (operation.kind === 'ruleset') loadRuleset(ns, operation.text);
+    else if (operation.kind === 'ruleset') loadBatch(ns, operation.batch);
     else if (operation.kind === 'sysctls')
       inNamespace(ns, () => {
         for (const [name, value] of operation.values) writeSysctl(name, value);

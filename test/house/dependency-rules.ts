@@ -12,6 +12,7 @@ export interface Rule {
 const PURE: readonly RegExp[] = [
   /^lib\/model\//,
   /^lib\/announcement\/(?!farewell)/,
+  /^lib\/kernel\/nft-(address|expression|rule|messages|batch)\.ts$/,
   /^lib\/namespace\/(rows|delta|difference|plan|ownership|nft-text|describe|describe-change)\.ts$/,
   /^(lib|agents)\/.*\/compile\//,
   /^lib\/rpc\/(transport-url|options|context|envelope|failures|unique|timeouts|topology|message|dispatch)\.ts$/,
