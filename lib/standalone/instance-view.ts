@@ -10,6 +10,8 @@ export interface InstanceAddress {
   readonly ip_version: 4 | 6;
   /** of the subnet; null if it has none or this is it */
   readonly gateway_ip: string | null;
+  /** of the subnet, but those by way of this address; absent in a record of an older version */
+  readonly host_routes?: readonly { readonly destination: string; readonly nexthop: string }[];
   /** made by the host itself from router advertisements */
   readonly auto: boolean;
 }
@@ -46,13 +48,14 @@ export function instancesOf(topology: Topology): Instance[] {
       admin_state_up: port.admin_state_up,
       fixed_ips: port.fixed_ips.map(({ subnet_id, ip_address }) => {
         const subnet = subnets.get(subnet_id)!;
-        const { cidr, ip_version, gateway_ip } = subnet;
+        const { cidr, ip_version, gateway_ip, host_routes } = subnet;
         return {
           subnet_id,
           ip_address,
           prefixlen: parseCidr(cidr).prefix,
           ip_version,
           gateway_ip: gateway_ip === ip_address ? null : gateway_ip,
+          host_routes: host_routes.filter(({ nexthop }) => nexthop !== ip_address),
           auto: isAutoAddress(subnet),
         };
       }),

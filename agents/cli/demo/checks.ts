@@ -1,12 +1,14 @@
 /** What the demo shows, each seen by packets: a claim, and how it is looked at. */
 import type { Check } from '../progress.ts';
-import { addresses, answerAs, ask, fetchFrom, ping } from './probe.ts';
+import { addresses, answerAs, ask, fetchFrom, hasIpv6Router, learnedAddresses, ping } from './probe.ts';
 import type { Actor, Scene } from './scene.ts';
 
 /** The address that stands for "somewhere in the internet". */
 const OUTSIDE = '198.51.100.10';
+const OUTSIDE_IPV6 = '2001:db8:ffff::10';
 const GATEWAY = '10.0.0.1';
 const METADATA = 'http://169.254.169.254/latest/meta-data/instance-id';
+const METADATA_IPV6 = 'http://[fe80::a9fe:a9fe%25eth0]/latest/meta-data/instance-id';
 
 interface Seen {
   readonly passed: boolean;
@@ -31,6 +33,21 @@ const leaseOf = (actor: Actor): Claim =>
       passed: found.includes(`${actor.ip}/24`),
       seen: found.length > 0 ? `${found.join(', ')} by DHCP` : 'no address',
     };
+  });
+
+const slaacOf = (actor: Actor): Claim =>
+  claim(`${actor.name}: IPv6 address`, async () => {
+    const found = await learnedAddresses(actor.namespace);
+    return {
+      passed: found.includes(actor.ipv6),
+      seen: found.length > 0 ? `${found.join(', ')} of its own making` : 'no address',
+    };
+  });
+
+const withoutRouter = (actor: Actor): Claim =>
+  claim(`${actor.name}: no way out by IPv6`, async () => {
+    const routed = await hasIpv6Router(actor.namespace);
+    return { passed: !routed, seen: `${routed ? 'a' : 'no'} default route` };
   });
 
 const gatewayOf = (actor: Actor): Claim =>
@@ -59,9 +76,9 @@ const isolated = (name: string, actor: Actor, foreign: Actor): Claim => ({
   },
 });
 
-const metadataOf = (actor: Actor): Claim =>
+const metadataOf = (actor: Actor, url = METADATA): Claim =>
   claim(`${actor.name}: metadata`, async () => {
-    const id = await fetchFrom(actor.namespace, METADATA);
+    const id = await fetchFrom(actor.namespace, url);
     return { passed: id === actor.id, seen: id === undefined ? 'no answer' : `instance ${id}` };
   });
 
@@ -69,6 +86,7 @@ function claimsOf(scene: Scene): Claim[] {
   const { actor } = scene;
   const [internet, redWeb, redDb] = [actor('internet'), actor('red-web'), actor('red-db')] as const;
   const [blueWeb, blueDb] = [actor('blue-web'), actor('blue-db')] as const;
+  const [labA, labB] = [actor('lab-a'), actor('lab-b')] as const;
   const [red, blue] = [scene.gatewayIp('red-router'), scene.gatewayIp('blue-router')];
   const fip = (of: Actor): string => of.floatingIp ?? '';
   const instances = scene.actors.filter(({ dhcp }) => dhcp);
@@ -89,7 +107,13 @@ function claimsOf(scene: Scene): Claim[] {
     reaches('blue-db: 10.0.0.5 is its own tenant’s', blueDb, blueWeb.ip, 'blue-web', blueDb.ip),
     isolated('red-web: blue is out of reach', redWeb, blueDb),
     isolated('blue-web: red is out of reach', blueWeb, redDb),
-    ...[redWeb, blueWeb].map(metadataOf),
+    ...[redWeb, blueWeb].map((one) => metadataOf(one)),
+    ...[redWeb, redDb, labA, labB].map(slaacOf),
+    reaches('red-db: internet by IPv6', redDb, OUTSIDE_IPV6, 'internet', redDb.ipv6),
+    reaches('internet: red-web by IPv6', internet, redWeb.ipv6, 'red-web', internet.ipv6),
+    reaches('lab-a: lab-b without a router', labA, labB.ipv6, 'lab-b', labA.ipv6),
+    withoutRouter(labA),
+    metadataOf(labB, METADATA_IPV6),
   ];
 }
 

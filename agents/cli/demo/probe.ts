@@ -36,11 +36,12 @@ export interface Answer {
 /** Answers in a namespace with `who` and the caller's address until the returned function is called. */
 export async function answerAs(ns: string, who: string): Promise<() => Promise<void>> {
   const server = http.createServer((request, response) => {
-    const answer: Answer = { who, peer: request.socket.remoteAddress ?? '' };
+    const peer = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    const answer: Answer = { who, peer };
     response.setHeader('connection', 'close');
     response.end(JSON.stringify(answer));
   });
-  const fd = listenTcp({ ns, address: '0.0.0.0', port: WHO_PORT });
+  const fd = listenTcp({ ns, address: '::', port: WHO_PORT });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ fd }, resolve);
@@ -54,13 +55,14 @@ export async function answerAs(ns: string, who: string): Promise<() => Promise<v
 
 /** The body of a page, as curl in the namespace gets it; undefined if nobody answers in 3 s. */
 export async function fetchFrom(ns: string, url: string): Promise<string | undefined> {
-  const { code, stdout } = await runInside(ns, ['curl', '-s', '-f', '-m', '3', url]);
+  const { code, stdout } = await runInside(ns, ['curl', '-s', '-g', '-f', '-m', '3', url]);
   return code === 0 ? stdout : undefined;
 }
 
 /** Connects to an address from a namespace; undefined if nobody answers. */
 export async function ask(ns: string, address: string): Promise<Answer | undefined> {
-  const body = await fetchFrom(ns, `http://${address}:${WHO_PORT}/`);
+  const host = address.includes(':') ? `[${address}]` : address;
+  const body = await fetchFrom(ns, `http://${host}:${WHO_PORT}/`);
   return body === undefined ? undefined : (JSON.parse(body) as Answer);
 }
 
@@ -68,6 +70,19 @@ export async function ask(ns: string, address: string): Promise<Answer | undefin
 export async function ping(ns: string, address: string): Promise<number> {
   const { stdout } = await runInside(ns, ['ping', '-n', '-q', '-c', '3', '-i', '0.1', '-W', '1', address]);
   return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
+}
+
+/** IPv6 addresses the kernel made itself on eth0 from router advertisements, and that it may use. */
+export async function learnedAddresses(ns: string): Promise<string[]> {
+  const { stdout } = await runInside(ns, ['ip', '-6', '-o', 'address', 'show', 'dev', 'eth0', 'dynamic']);
+  const usable = stdout.split('\n').filter((line) => !/tentative|deprecated/.test(line));
+  return usable.flatMap((line) => /inet6 ([^/]+)\//.exec(line)?.[1] ?? []);
+}
+
+/** Whether it has an IPv6 default route. */
+export async function hasIpv6Router(ns: string): Promise<boolean> {
+  const { stdout } = await runInside(ns, ['ip', '-6', 'route', 'show', 'default']);
+  return stdout.trim() !== '';
 }
 
 /** IPv4 addresses of eth0 with prefix length. */

@@ -5,6 +5,7 @@ import { CommandFailure } from '../exit-codes.ts';
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   dnsmasq: 'the DHCP server of each network',
+  radvd: 'IPv6 router advertisements',
   dhclient: 'the DHCP client of each instance',
   ip: 'puts the lease on the instance',
   ping: 'checks',

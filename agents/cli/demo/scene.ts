@@ -1,6 +1,6 @@
 /** The demo's topology by the names that the checks use. */
 
-import type { Topology } from '../../../lib/standalone/topology.ts';
+import type { Topology, TopologyPort } from '../../../lib/standalone/topology.ts';
 import { CommandFailure } from '../exit-codes.ts';
 
 /** An instance of the demo. */
@@ -8,8 +8,10 @@ export interface Actor {
   readonly name: string;
   readonly id: string;
   readonly namespace: string;
-  /** its first fixed IPv4 address */
+  /** its first fixed IPv4 address; '' if it has none */
   readonly ip: string;
+  /** its first fixed IPv6 address; '' if it has none */
+  readonly ipv6: string;
   /** its floating IP; undefined if it has none */
   readonly floatingIp: string | undefined;
   readonly dhcp: boolean;
@@ -19,9 +21,12 @@ export interface Scene {
   readonly actors: readonly Actor[];
   /** @throws CommandFailure if the topology has no such instance */
   actor(name: string): Actor;
-  /** External address of a router. */
+  /** External IPv4 address of a router. */
   gatewayIp(router: string): string;
 }
+
+const addressOf = (port: TopologyPort | undefined, ipv6: boolean): string =>
+  port?.fixed_ips.find(({ ip_address }) => ip_address.includes(':') === ipv6)?.ip_address ?? '';
 
 export function sceneOf(topology: Topology): Scene {
   const ports = new Map(topology.ports.map((port) => [port.id, port]));
@@ -32,9 +37,10 @@ export function sceneOf(topology: Topology): Scene {
       id,
       name,
       namespace,
-      ip: port?.fixed_ips[0]?.ip_address ?? '',
+      ip: addressOf(port, false),
+      ipv6: addressOf(port, true),
       floatingIp: topology.floating_ips.find(({ port_id }) => port_id === port?.id)?.floating_ip_address,
-      dhcp: instance.configure === 'dhcp',
+      dhcp: instance.configure === 'dhcp' && addressOf(port, false) !== '',
     };
   });
   const missing = (what: string): CommandFailure =>
@@ -48,7 +54,7 @@ export function sceneOf(topology: Topology): Scene {
     },
     gatewayIp(name) {
       const router = topology.routers.find((one) => one.name === name);
-      const address = ports.get(router?.gateway_port_id ?? '')?.fixed_ips[0]?.ip_address;
+      const address = addressOf(ports.get(router?.gateway_port_id ?? ''), false);
       if (!address) throw missing(`router ${name} with a gateway`);
       return address;
     },

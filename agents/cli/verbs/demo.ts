@@ -14,8 +14,8 @@ import { tearDown } from '../teardown.ts';
 import { readTopologyFile } from '../topology-file.ts';
 
 const HELP = `
-Builds the network of deploy/demo.yaml (two tenants with the same addresses, routers, floating IPs, instances
-with a DHCP client, an "internet"), checks it with real packets and leaves it up. Run again, it checks what is
+Builds the network of deploy/demo.yaml (two tenants with the same addresses, routers, floating IPs, IPv6,
+instances with a DHCP client, an "internet"), checks it with real packets and leaves it up. Run again, it checks what is
 up. Exit 1 if a check fails; the last line names it.
 
 Examples:
@@ -53,7 +53,7 @@ async function show(file: string, root: string, output: Output): Promise<number>
   const progress = showProgress(output);
   const known = findRunning(place);
   if (known) output.note(`The demo is up already (process ${known.pid}): checking it again.`);
-  else output.note('Building two tenants, their routers and instances:');
+  else output.note('Building the tenants, their routers and instances:');
   const running = known ?? (await progress.step('starting viaduct up', () => startDetached(place)));
   await progress.step('everything in deploy/demo.yaml is built', () => waitUntilBuilt(place, running));
   output.note('Checking it with real packets:');

@@ -44,12 +44,15 @@ const device = (position: number): string => `eth${position}`;
 
 function configureStatic(ns: string, port: InstancePort, dev: string): Row[] {
   const rows: Row[] = [];
-  for (const { ip_address: ip, prefixlen: prefix, ip_version: family, gateway_ip: via } of port.fixed_ips) {
+  for (const fixed of port.fixed_ips) {
+    const { ip_address: ip, prefixlen: prefix, ip_version: family, gateway_ip: via } = fixed;
     rows.push(address({ ns, dev, ip, prefix, family, broadcast: family === 4, announce: true }));
     if (via) {
       const destination = family === 4 ? '0.0.0.0/0' : '::/0';
       rows.push(route({ ns, family, destination, nexthops: [{ via, dev, weight: 1 }] }));
     }
+    for (const { destination, nexthop } of fixed.host_routes ?? [])
+      rows.push(route({ ns, family, destination, nexthops: [{ via: nexthop, dev, weight: 1 }] }));
   }
   for (const { ip_address } of port.allowed_address_pairs) {
     const [ip, prefix] = ip_address.split('/') as [string, string?];

@@ -8,7 +8,7 @@ describe('requirements of the demo', () => {
   let directory: string;
   beforeAll(() => {
     directory = fs.mkdtempSync(join(tmpdir(), 'viaduct-requirements-'));
-    for (const program of ['dnsmasq', 'ip', 'ping', 'curl'])
+    for (const program of ['dnsmasq', 'radvd', 'ip', 'ping', 'curl'])
       fs.writeFileSync(join(directory, program), '#!/bin/sh\n', { mode: 0o755 });
   });
   afterAll(() => fs.rmSync(directory, { recursive: true }));

@@ -11,6 +11,7 @@ describe('the demo’s topology', () => {
     const [red, blue] = [scene.actor('red-web'), scene.actor('blue-web')];
     expect(red).toMatchObject({
       ip: '10.0.0.5',
+      ipv6: expect.stringMatching(/^2001:db8:1:0:f816:3eff:/),
       floatingIp: '203.0.113.101',
       namespace: 'vm-red-web',
       dhcp: true,
