@@ -18,6 +18,7 @@ Examples:
   viaduct exec r1 -- ip route        run a command in the namespace of a router or network
   viaduct events r1 --since 10m      what was changed when and why
   viaduct down net.yaml              remove everything again
+  viaduct release                    give this node back to Neutron's agents
 
 Exit codes:
   0  done        1  failed        2  something to change (plan, diff --exit-code)

@@ -67,7 +67,10 @@ export function compileRecord(record: OwnerRecord, context: CompileContext): rea
   return groups;
 }
 
-function optionsOf(options: DeploymentFacts['options'], role: Role): Readonly<Record<string, unknown>> {
+export function optionsOf(
+  options: DeploymentFacts['options'],
+  role: Role,
+): Readonly<Record<string, unknown>> {
   const found = options[role];
   return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {};
 }

@@ -70,7 +70,11 @@ async function planOwners(before: readonly Recorded[], wanted: readonly Recorded
 }
 
 /** `told`: what several owners want (a network's bridge) is told once. */
-function planOwner(reconciler: Reconciler, recorded: Recorded, told: Set<string>): PlannedOwner {
+export function planOwner(
+  reconciler: Reconciler,
+  recorded: Recorded,
+  told = new Set<string>(),
+): PlannedOwner {
   const subject = subjectOf(recorded);
   if (recorded.damage !== undefined) return { subject, steps: [], unreadable: recorded.damage };
   try {

@@ -8,6 +8,13 @@ const PATIENCE_MS = 30_000;
 const INTERVAL_MS = 50;
 const ALL_ROLES: readonly Role[] = ['fabric', 'l3', 'dhcp', 'metadata'];
 
+export interface TakeOver {
+  /** default: all */
+  readonly roles?: readonly Role[];
+  /** what to run again if a process does not end; default: down */
+  readonly verb?: string;
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -15,28 +22,31 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  * @returns gives the place free again
  * @throws CommandFailure naming a process that does not end
  */
-export async function takeOver(directory: string): Promise<() => void> {
+export async function takeOver(
+  directory: string,
+  { roles = ALL_ROLES, verb = 'down' }: TakeOver = {},
+): Promise<() => void> {
   const told = new Set<number>();
   for (let waited = 0; ; waited += INTERVAL_MS) {
-    for (const { pid } of runningRoles(directory)) {
-      if (told.has(pid)) continue;
+    for (const { pid, role } of runningRoles(directory)) {
+      if (told.has(pid) || !roles.includes(role)) continue;
       told.add(pid);
       signal(pid, 'SIGTERM');
     }
-    const release = await takeAll(directory);
+    const release = await takeAll(directory, roles);
     if (typeof release === 'function') return release;
-    if (waited >= PATIENCE_MS) throw new CommandFailure(`${release.message}, then run down again`);
+    if (waited >= PATIENCE_MS) throw new CommandFailure(`${release.message}, then run ${verb} again`);
     await pause(INTERVAL_MS);
   }
 }
 
-async function takeAll(directory: string): Promise<(() => void) | RoleTaken> {
+async function takeAll(directory: string, roles: readonly Role[]): Promise<(() => void) | RoleTaken> {
   const taken: (() => void)[] = [];
   const release = (): void => {
     for (const free of taken) free();
   };
   try {
-    for (const role of ALL_ROLES) taken.push(await takeRole(directory, role));
+    for (const role of roles) taken.push(await takeRole(directory, role));
     return release;
   } catch (error) {
     release();

@@ -7,6 +7,7 @@ import { events } from './verbs/events.ts';
 import { exec } from './verbs/exec.ts';
 import { ls } from './verbs/ls.ts';
 import { plan } from './verbs/plan.ts';
+import { release } from './verbs/release.ts';
 import { show } from './verbs/show.ts';
 import { up } from './verbs/up.ts';
 import { validate } from './verbs/validate.ts';
@@ -23,5 +24,6 @@ export const verbs: readonly (() => Command)[] = [
   exec,
   events,
   config,
+  release,
   demo,
 ];

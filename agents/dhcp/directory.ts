@@ -124,6 +124,14 @@ export const readLeases = (directory: string): string => textOf(join(directory, 
 export const writeLeases = (directory: string, content: string): void =>
   write(join(directory, 'leases'), content);
 
+/**
+ * As Neutron's agent expects to find it, and no more. A running dnsmasq that watched the rest goes on with what it has
+ * been told: the three files say the same.
+ */
+export const giveBack = (directory: string): void => {
+  if (fs.existsSync(addedHosts(directory))) remove(addedHosts(directory));
+};
+
 /** All of it, once dnsmasq is gone. */
 export function removeDirectory(directory: string): void {
   if (fs.existsSync(directory)) remove(directory);

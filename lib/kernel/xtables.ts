@@ -198,6 +198,24 @@ export function removeXtChains(ns: string, family: XtFamily, ownership: XtOwners
   if (text.length > 0) loadRuleset(ns, text.join('\n'));
 }
 
+/**
+ * Input of iptables-restore less the chains that are there already, with the jumps of built-in chains to them: to
+ * declare a chain again would empty it. `isThere` is asked for a table and a chain.
+ */
+export function besides(rules: string, isThere: (table: string, chain: string) => boolean): string {
+  let table = '';
+  return rules
+    .split('\n')
+    .filter((line) => {
+      if (line.startsWith('*')) table = line.slice(1);
+      const declared = /^:(\S+) /.exec(line)?.[1];
+      const jump = /^-A [A-Z]+ -j (\S+)$/.exec(line)?.[1];
+      const chain = declared ?? jump;
+      return chain === undefined || !isThere(table, chain);
+    })
+    .join('\n');
+}
+
 const PROGRAMS: Readonly<Record<XtFamily, string>> = { ip: 'iptables-restore', ip6: 'ip6tables-restore' };
 
 /**
@@ -205,11 +223,14 @@ const PROGRAMS: Readonly<Record<XtFamily, string>> = { ip: 'iptables-restore', i
  * that iptables knows again. @throws Error with its words
  */
 export function restoreXtables(ns: string, family: XtFamily, rules: string): void {
+  using socket = new NetlinkSocket(NETLINK_NETFILTER, ns);
+  const there = new Set(readChains(socket, family).map(({ table, name }) => `${table} ${name}`));
+  const input = besides(rules, (table, chain) => there.has(`${table} ${chain}`));
   counters.forks += 1;
   counters.writes += 1;
   const argv = [PROGRAMS[family], '--noflush', '--wait', '10'] as const;
   const { status, error, stderr } = inNamespace(ns, () =>
-    spawnSync(argv[0], argv.slice(1), { input: rules, encoding: 'utf8', timeout: 30_000 }),
+    spawnSync(argv[0], argv.slice(1), { input, encoding: 'utf8', timeout: 30_000 }),
   );
   if (error) throw error;
   if (status !== 0) throw new Error(`${argv.join(' ')}: exit ${status}: ${stderr.trim()}`);

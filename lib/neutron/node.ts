@@ -20,7 +20,7 @@ export interface NodeSettings {
 }
 
 /** Name of the deployment and of its directory in state_path, beside what Neutron's agents keep there. */
-const NAME = 'viaduct';
+export const STATE_NAME = 'viaduct';
 /** What is under way may end by itself for so long. */
 const GRACE_MS = 1_000;
 
@@ -49,7 +49,7 @@ export class NeutronNode extends AgentProcess {
    */
   static async open(settings: NodeSettings): Promise<NeutronNode> {
     const { values, role, packageRoot, log } = settings;
-    const directory = join(String(values.DEFAULT?.state_path), NAME);
+    const directory = join(String(values.DEFAULT?.state_path), STATE_NAME);
     const messaging = toMessagingOptions(values);
     rpcOptions(messaging);
     const release = await takeRoles(directory, [role]);
@@ -79,7 +79,7 @@ export class NeutronNode extends AgentProcess {
   /** @param options what shapes the rows, for the operator's command; no secrets */
   async start(part: Part, options: unknown): Promise<void> {
     const facts = {
-      name: NAME,
+      name: STATE_NAME,
       host: this.host,
       topology: 'neutron-server',
       options: { [part.role]: options, ovs: switchConnection(this.values) },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { removalText, type XtTable } from '../../../lib/kernel/xtables.ts';
+import { besides, removalText, type XtTable } from '../../../lib/kernel/xtables.ts';
 
 const ownership = {
   isOwn: (name: string) => name.startsWith('own-'),
@@ -78,4 +78,34 @@ test.each([
 ])('%s that somebody else put there keeps the table', (_what, kept) => {
   expect(removalText(kept, ownership)).not.toContain('delete table ip nat');
   expect(removalText(kept, ownership)).toEqual(expect.arrayContaining(own));
+});
+
+test('rules are added beside a shared chain of others: it is neither emptied nor led to twice', () => {
+  const rules = [
+    '*filter',
+    ':shared - [0:0]',
+    ':own-a - [0:0]',
+    '-A FORWARD -j shared',
+    '-A FORWARD -j own-a',
+    '-A shared -j own-a',
+    'COMMIT',
+    '*nat',
+    ':shared - [0:0]',
+    '-A OUTPUT -j shared',
+    'COMMIT',
+    '',
+  ].join('\n');
+  expect(besides(rules, () => false)).toBe(rules);
+  expect(besides(rules, (table, name) => table === 'filter' && name === 'shared').split('\n')).toEqual([
+    '*filter',
+    ':own-a - [0:0]',
+    '-A FORWARD -j own-a',
+    '-A shared -j own-a',
+    'COMMIT',
+    '*nat',
+    ':shared - [0:0]',
+    '-A OUTPUT -j shared',
+    'COMMIT',
+    '',
+  ]);
 });
