@@ -82,7 +82,11 @@ export class NeutronNode extends AgentProcess {
       name: STATE_NAME,
       host: this.host,
       topology: 'neutron-server',
-      options: { [part.role]: options, ovs: switchConnection(this.values) },
+      options: {
+        [part.role]: options,
+        // The metadata agent plugs nothing and has no such options.
+        ...(part.role === 'metadata' ? {} : { ovs: switchConnection(this.values) }),
+      },
     };
     // The agents of a node start together and have one file for it.
     await exclusively(this.directory, () => writeFacts(this.directory, facts));
