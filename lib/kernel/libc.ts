@@ -54,6 +54,7 @@ const raw = {
   listen: native('int listen(int fd, int backlog)'),
   getsockname: native('int getsockname(int fd, void *address, _Inout_ uint *length)'),
   setsockopt: native('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  getsockopt: native('int getsockopt(int fd, int level, int name, void *value, void *length)'),
   send: native('long send(int fd, const void *data, ulong length, int flags)'),
   sendto: native(
     'long sendto(int fd, const void *data, ulong length, int flags, const void *address, uint addressLength)',
@@ -105,6 +106,16 @@ export const bind = (fd: number, address: Buffer, what = 'bind'): void =>
 export const listen = (fd: number, backlog: number): void => void checked('listen', raw.listen(fd, backlog));
 export const setsockopt = (fd: number, level: number, name: number, value: Buffer): void =>
   void checked(`setsockopt ${level}/${name}`, raw.setsockopt(fd, level, name, value, value.length));
+/** socklen_t of a Buffer, for calls that write the real length there. */
+function lengthOf(buffer: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(buffer.length);
+  return length;
+}
+
+/** Fill the Buffer with an option's value; false if the kernel does not have that option. */
+export const getsockopt = (fd: number, level: number, name: number, into: Buffer): boolean =>
+  raw.getsockopt(fd, level, name, into, lengthOf(into)) === 0;
 export const send = (fd: number, data: Buffer): number => checked('send', raw.send(fd, data, data.length, 0));
 export const sendto = (fd: number, data: Buffer, address: Buffer, what = 'sendto'): number =>
   checked(what, raw.sendto(fd, data, data.length, 0, address, address.length));

@@ -200,7 +200,7 @@ export class Delta {
   }
 
   /** What was read of a namespace: every disagreement becomes dirty, under an owner of the namespace. */
-  setActual(ns: NamespaceName, rows: ReadonlyMap<string, ActualRow>): void {
+  setActual(ns: NamespaceName, rows: ReadonlyMap<string, Found>): void {
     this.actual.set(ns, new Map(rows));
     const desired = this.byNamespace.get(ns);
     let anyOwner: string | undefined;
@@ -208,7 +208,7 @@ export class Delta {
       const owner = this.ownersOf(key)[0]!;
       if (row.kind === 'netns' || anyOwner === undefined) anyOwner = owner;
       const found = rows.get(key);
-      if (!found || difference(found, row) !== undefined) this.mark(owner, key);
+      if (found !== row && (!found || difference(found, row) !== undefined)) this.mark(owner, key);
     }
     if (anyOwner === undefined) return;
     for (const [key, row] of rows) if (!desired?.has(key) && isStale(row)) this.mark(anyOwner, key);
@@ -285,6 +285,7 @@ export class Delta {
       // What was wanted knows more than what can be read back (whether to drop its connections).
       return { key, actual: former && former.kind !== 'link' ? former : actual, reason: 'not wanted' };
     }
+    if (actual === desired) return undefined;
     if (!actual) return { key, desired, reason: 'missing' };
     const reason = difference(actual, desired);
     return reason === undefined ? undefined : { key, desired, actual, reason };

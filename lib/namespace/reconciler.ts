@@ -15,6 +15,7 @@ import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
 import { readHostLink, readNamespace, readUnlisted } from './read.ts';
 import type { Records } from './records.ts';
 import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
+import { Sealing } from './sealing.ts';
 
 export interface Failure {
   readonly ns: NamespaceName;
@@ -66,6 +67,8 @@ export class Reconciler {
   private readonly settings: ReconcilerSettings;
   private readonly monitor: Monitor | undefined;
   private readonly announcer = new Announcer();
+  /** without records there is no next process to seal for */
+  private readonly sealing: Sealing | undefined;
   private readonly running = new Map<string, Promise<unknown>>();
   private readonly failures = new Map<string, number>();
   private readonly timers = new Map<string, NodeJS.Timeout>();
@@ -83,6 +86,13 @@ export class Reconciler {
 
   constructor(settings: ReconcilerSettings = {}) {
     this.settings = settings;
+    if (settings.records)
+      this.sealing = new Sealing({
+        directory: settings.records.directory,
+        delta: this.delta,
+        read: (ns) => this.readRows(ns),
+        drifted: () => this.soon('drift', () => this.look()),
+      });
     settings.portSwitch?.follow((name) => this.portChanged(name));
     if (settings.heal)
       this.monitor = new Monitor({
@@ -165,6 +175,7 @@ export class Reconciler {
     this.timers.clear();
     await this.settled();
     this.flushRecords();
+    this.sealing?.finish();
     for (const { stop } of this.watchedDaemons.values()) stop();
     this.settings.portSwitch?.close();
     this.announcer.close();
@@ -175,9 +186,15 @@ export class Reconciler {
 
   private read(owner: string): void {
     for (const ns of this.delta.namespacesOf(owner)) {
-      if (!this.delta.isRead(ns)) this.delta.setActual(ns, this.readRows(ns, this.delta.formerIn(owner, ns)));
+      if (!this.delta.isRead(ns)) this.readFirst(owner, ns);
       else if (ns === HOST) this.readMore(owner);
     }
+  }
+
+  private readFirst(owner: string, ns: NamespaceName): void {
+    const former = this.delta.formerIn(owner, ns);
+    const intact = former.length === 0 ? this.sealing?.rows(ns) : undefined;
+    this.delta.setActual(ns, intact ?? this.readRows(ns, former));
   }
 
   private readRows(ns: NamespaceName, former: readonly Row[] = []): Map<string, ActualRow> {
@@ -254,6 +271,8 @@ export class Reconciler {
     const refused = new Set<NamespaceName>();
     for (const { step, error } of outcomes) {
       const change = byKey.get(step.row.key);
+      if (step.row.kind === 'netns' && step.action === 'remove') this.sealing?.gone(step.row.ns);
+      else this.sealing?.broken(step.row.ns);
       if (error !== undefined) refused.add(step.row.ns);
       else if (change) this.delta.done(owner, change);
     }
@@ -300,6 +319,8 @@ export class Reconciler {
     if (this.delta.wantsNothing(owner) && !this.delta.isDirty(owner)) this.settings.records?.remove(owner);
     else if (this.delta.leaving(owner).length === 0) this.settings.records?.finish(owner);
     if (this.unsaved.has(owner)) this.soonSave();
+    if (this.sealing)
+      for (const { kind, ns } of this.delta.standingOf(owner)) if (kind === 'netns') this.sealing.soon(ns);
     if (!this.monitor) return;
     for (const row of this.delta.standingOf(owner)) {
       if (row.kind === 'netns') this.watchNamespace(row.ns);
@@ -406,6 +427,8 @@ export class Reconciler {
       if ([...owners].some((owner) => busy.has(owner))) continue;
       this.changedNamespaces.delete(ns);
       if (owners.size > 0) this.delta.setActual(ns, this.readRows(ns));
+      this.sealing?.broken(ns);
+      this.sealing?.soon(ns);
     }
     for (const name of this.changedHostLinks) {
       this.changedHostLinks.delete(name);
