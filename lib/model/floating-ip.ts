@@ -1,8 +1,7 @@
-import { z } from 'zod';
-import { freeText, id, ipv4, orNull } from './payload.ts';
+import { flag, freeText, id, ipv4, object, orNull, type Read, text } from './reader.ts';
 
 /** A floating IP in a router payload; IPv6 ones do not exist. */
-export const floatingIp = z.looseObject({
+export const floatingIp = object({
   id,
   floating_ip_address: ipv4,
   floating_network_id: id,
@@ -10,14 +9,11 @@ export const floatingIp = z.looseObject({
   port_id: orNull(id),
   router_id: orNull(id),
   status: freeText,
-  fixed_ip_address_scope: orNull(z.string()),
+  fixed_ip_address_scope: orNull(text),
   /** distributed routers: host of the VM's port, or one of two words that say it has none */
-  host: orNull(z.string()),
-  dest_host: orNull(z.string()),
+  host: orNull(text),
+  dest_host: orNull(text),
   /** distributed routers: to be centralized on the SNAT host */
-  dvr_snat_bound: z
-    .boolean()
-    .nullish()
-    .transform((bound) => bound ?? false),
+  dvr_snat_bound: flag(false),
 });
-export type FloatingIp = z.output<typeof floatingIp>;
+export type FloatingIp = Read<typeof floatingIp>;

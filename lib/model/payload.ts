@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { isIp, isMac, parseCidr, parseIp } from './ip.ts';
+import { Invalid, type Reader } from './reader.ts';
 
 /** One sentence: which object, which field, which value, what is wrong with it. */
 export class PayloadError extends Error {
@@ -145,6 +146,46 @@ export function validateAll<T extends z.ZodType>(
   if (values === undefined || values === null) return [];
   if (!Array.isArray(values)) throw new PayloadError(`${subject}: ${name}: expected a list`);
   return values.map((value: unknown, i) => validate(schema, value, subject, [name, i]));
+}
+
+const read = new WeakMap<Reader<unknown>, WeakMap<object, unknown>>();
+
+/**
+ * Reads `value`. The same input object gives the same validated object.
+ * @param subject names the whole in errors: 'router 0b1c…'
+ * @param path where `value` stands within it
+ * @throws PayloadError
+ */
+export function readOnce<T>(
+  reader: Reader<T>,
+  value: unknown,
+  subject: string,
+  path: readonly PropertyKey[] = [],
+): T {
+  let known = read.get(reader);
+  if (!known) {
+    known = new WeakMap();
+    read.set(reader, known);
+  }
+  const key = typeof value === 'object' && value !== null ? value : undefined;
+  const before = key && known.get(key);
+  if (before !== undefined) return before as T;
+  try {
+    const result = reader(value);
+    if (key) known.set(key, result);
+    return result;
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    const where = pathText([...path, ...error.path]);
+    throw new PayloadError(`${subject}: ${where ? `${where}: ` : ''}${error.message}`);
+  }
+}
+
+/** A list of which each element is read by itself; missing means empty. @throws PayloadError */
+export function readAll<T>(reader: Reader<T>, values: unknown, subject: string, name: string): T[] {
+  if (values === undefined || values === null) return [];
+  if (!Array.isArray(values)) throw new PayloadError(`${subject}: ${name}: expected a list`);
+  return values.map((value: unknown, i) => readOnce(reader, value, subject, [name, i]));
 }
 
 /** 'router <id>' as far as the payload tells. */

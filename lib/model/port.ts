@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { flag, freeText, id, ip, ipOrCidr, listOf, mac, mtu } from './payload.ts';
-import { routerSubnet } from './subnet.ts';
+import { flag, freeText, id, ip, ipOrCidr, listOf, mac } from './payload.ts';
 
 /** device_owner of ports that the agents treat specially (neutron-lib constants.py). */
 export const DEVICE_OWNER = {
@@ -60,27 +59,3 @@ export const portLists = {
   allowed_address_pairs: addressPair,
   dns_assignment: dnsName,
 };
-
-/** A port in a router payload: gateway, interface, HA, centralized SNAT or agent gateway port. */
-export const routerPort = z.looseObject({
-  id,
-  network_id: id,
-  mac_address: mac,
-  mtu,
-  admin_state_up: flag(true),
-  device_id: freeText,
-  device_owner: freeText,
-  fixed_ips: listOf(
-    z.looseObject({ subnet_id: id, ip_address: ip, prefixlen: z.number().int().min(0).max(128) }),
-  ),
-  subnets: listOf(routerSubnet),
-  extra_subnets: listOf(routerSubnet),
-  /** address scope id (or null) by IP version; the versions are text */
-  address_scopes: z
-    .record(z.string(), z.string().nullable())
-    .nullish()
-    .transform((scopes): Record<string, string | null> => scopes ?? {}),
-  status: freeText,
-  'binding:host_id': freeText,
-});
-export type RouterPort = z.output<typeof routerPort>;

@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import { type FloatingIp, floatingIp } from './floating-ip.ts';
-import { flag, freeText, id, listOf, orNull, route, subjectOf, validate, validateAll } from './payload.ts';
-import { type RouterPort, routerPort } from './port.ts';
+import { readAll, readOnce, subjectOf } from './payload.ts';
+import { flag, freeText, id, integer, listOf, object, orNull, type Read, route, text } from './reader.ts';
+import { type RouterPort, routerPort } from './router-port.ts';
 
-const router = z.looseObject({
+const router = object({
   id,
   name: freeText,
   project_id: freeText,
@@ -13,16 +13,16 @@ const router = z.looseObject({
   distributed: flag(false),
   ha: flag(false),
   /** VRRP router id, 1 to 254; 0 or null: none allocated */
-  ha_vr_id: orNull(z.number().int().min(0).max(255)),
+  ha_vr_id: orNull(integer(0, 255)),
   /** what the server believes of this host: active, standby, unknown */
-  _ha_state: orNull(z.string()),
+  _ha_state: orNull(text),
   /** host of the centralized part of a distributed router */
-  gw_port_host: orNull(z.string()),
+  gw_port_host: orNull(text),
   routes: listOf(route),
 });
 
 /** A router as the L3 agent is told of it (Neutron: db/l3_db.py, sync_routers). */
-export type Router = z.output<typeof router> & {
+export type Router = Read<typeof router> & {
   readonly gw_port: RouterPort | null;
   readonly _interfaces: readonly RouterPort[];
   readonly _floatingips: readonly FloatingIp[];
@@ -45,17 +45,17 @@ export function parseRouter(payload: unknown): Router {
   const before = key && known.get(key);
   if (before) return before;
   const subject = subjectOf('router', payload);
-  const own = validate(router, payload, subject);
+  const own = readOnce(router, payload, subject);
   const portOf = (name: string): RouterPort | null => {
     const value = own[name];
-    return value === undefined || value === null ? null : validate(routerPort, value, subject, [name]);
+    return value === undefined || value === null ? null : readOnce(routerPort, value, subject, [name]);
   };
-  const portsOf = (name: string): RouterPort[] => validateAll(routerPort, own[name], subject, name);
+  const portsOf = (name: string): RouterPort[] => readAll(routerPort, own[name], subject, name);
   const result: Router = {
     ...own,
     gw_port: portOf('gw_port'),
     _interfaces: portsOf('_interfaces'),
-    _floatingips: validateAll(floatingIp, own._floatingips, subject, '_floatingips'),
+    _floatingips: readAll(floatingIp, own._floatingips, subject, '_floatingips'),
     _ha_interface: portOf('_ha_interface'),
     _snat_router_interfaces: portsOf('_snat_router_interfaces'),
     _floatingip_agent_interfaces: portsOf('_floatingip_agent_interfaces'),

@@ -30,13 +30,3 @@ export const subnet = z
 /** Lists within a subnet of which each entry stands by itself. */
 export const subnetLists = { dns_nameservers: ip, host_routes: route, allocation_pools: allocationPool };
 export type Subnet = z.output<typeof subnet>;
-
-/** A subnet beside a router port: what the L3 agent is told of it (Neutron: db/l3_db.py). */
-export const routerSubnet = z.looseObject({
-  id,
-  cidr,
-  gateway_ip: orNull(ip),
-  dns_nameservers: listOf(ip),
-  ipv6_ra_mode: ipv6Mode,
-});
-export type RouterSubnet = z.output<typeof routerSubnet>;

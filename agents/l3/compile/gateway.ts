@@ -1,5 +1,5 @@
 import { ipFamily } from '../../../lib/model/ip.ts';
-import type { RouterPort } from '../../../lib/model/port.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import { type RowGroup, sysctl } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { plugPort } from '../../../lib/wiring/wiring.ts';

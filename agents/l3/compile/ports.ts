@@ -1,5 +1,5 @@
 import { parseIp } from '../../../lib/model/ip.ts';
-import type { RouterPort } from '../../../lib/model/port.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import { type AddressRow, address, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';

@@ -1,4 +1,4 @@
-import type { RouterPort } from '../../../lib/model/port.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import { type NftChain, nftTable, type RowGroup } from '../../../lib/namespace/rows.ts';
 import type { L3Options } from '../options.ts';
