@@ -1,6 +1,6 @@
 import { parseIp } from '../../../lib/model/ip.ts';
-import type { RouterPort } from '../../../lib/model/router-port.ts';
 import type { Router } from '../../../lib/model/router.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import { type AddressRow, address, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { plugPort, type Wiring } from '../../../lib/wiring/wiring.ts';

@@ -1,6 +1,6 @@
 import { cidrContains, ipFamily, parseCidr, parseIp } from '../../../lib/model/ip.ts';
-import type { RouterPort } from '../../../lib/model/router-port.ts';
 import type { Router } from '../../../lib/model/router.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import {
   type Family,
   type Nexthop,

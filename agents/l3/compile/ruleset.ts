@@ -1,5 +1,5 @@
-import type { RouterPort } from '../../../lib/model/router-port.ts';
 import type { Router } from '../../../lib/model/router.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import { type NftChain, nftTable, type RowGroup } from '../../../lib/namespace/rows.ts';
 import type { L3Options } from '../options.ts';
 import { gatewayDevice, gatewayIpv4 } from './gateway.ts';
