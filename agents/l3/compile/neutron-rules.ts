@@ -5,8 +5,9 @@
  * Scopes of their own (address scopes that are not null) are left to Neutron's agent: until it starts everything is
  * let through, as before.
  */
-import type { RouterPort } from '../../../lib/model/port.ts';
+
 import type { Router } from '../../../lib/model/router.ts';
+import type { RouterPort } from '../../../lib/model/router-port.ts';
 import { type RowGroup, type XtablesRow, xtables } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import type { L3Options } from '../options.ts';

@@ -18,7 +18,7 @@ describe('requirements of the demo', () => {
       'missing: dhclient (the DHCP client of each instance). "sh deploy/install-dependencies.sh runtime test"',
     );
     expect(() => checkRequirements('')).toThrow(
-      'missing: dnsmasq (the DHCP server of each network), dhclient',
+      'missing: dnsmasq (the DHCP server of each network), radvd (IPv6 router advertisements), dhclient',
     );
   });
 
