@@ -4,7 +4,6 @@
  */
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { counters } from '../kernel/counters.ts';
 import {
   type Exit,
@@ -80,6 +79,8 @@ function signallerOf({ service }: Daemon, killScripts: string | undefined): Sign
   return async (pid, name) => {
     counters.forks += 1;
     const argv = [SCRIPT_NAMES[name] ?? name, String(pid)];
+    // Rarely needed, and a tenth of an agent's start.
+    const { execa } = await import('execa');
     await execa(script, argv, { stdio: 'ignore', reject: false, timeout: SCRIPT_MS });
   };
 }

@@ -3,8 +3,9 @@
  * escaped as HTML: whoever fills a template in has validated its values.
  */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import handlebars from 'handlebars';
+import type Handlebars from 'handlebars';
 
 export type TemplateValue =
   | string
@@ -15,8 +16,20 @@ export type TemplateValue =
 
 export type Template = (values: Readonly<Record<string, TemplateValue>>) => string;
 
+const require = createRequire(import.meta.url);
+
+/** Loaded when the first template is filled in: an agent that finds everything as it is fills in none. */
+function compile(text: string): Template {
+  const handlebars = require('handlebars') as typeof Handlebars;
+  return handlebars.compile(text, { noEscape: true, strict: true, knownHelpersOnly: true });
+}
+
 /** @throws Error if there is no such template */
 export function readTemplate(packageRoot: string, name: string): Template {
   const text = readFileSync(join(packageRoot, 'templates', `${name}.hbs`), 'utf8');
-  return handlebars.compile(text, { noEscape: true, strict: true, knownHelpersOnly: true });
+  let template: Template | undefined;
+  return (values) => {
+    template ??= compile(text);
+    return template(values);
+  };
 }
