@@ -2,15 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+const started = new Set<Daemon>();
+process.once('exit', () => {
+  for (const daemon of started) daemon.signal('SIGKILL');
+});
+
 /** A program that runs beside the test, its output in a file. Only what was started here is ever signalled. */
 export class Daemon {
   readonly name: string;
   readonly log: string;
   readonly #argv: readonly string[];
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #end = (): void => {
-    this.#child?.kill('SIGKILL');
-  };
   #child: ChildProcess | undefined;
 
   /** @param directory of the file with its output */
@@ -24,11 +26,11 @@ export class Daemon {
     this.log = join(directory, `${name}.log`);
     this.#argv = argv;
     this.#environment = environment;
-    process.once('exit', this.#end);
   }
 
   start(): this {
     const [program, ...args] = this.#argv;
+    started.add(this);
     const output = openSync(this.log, 'a');
     this.#child = spawn(program!, args, { env: this.#environment, stdio: ['ignore', output, output] });
     return this;

@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 
-/** Set by test/neutron/main.ts in the machine of its own that it makes. */
+/** Set in the machine of its own that inPrivateMachine makes. */
 const MARK = 'VIADUCT_PRIVATE_MACHINE';
 
 /**
@@ -13,5 +14,36 @@ export function requirePrivateMachine(): void {
   throw new Error('this test takes a machine over: run it by `npm run test:neutron`');
 }
 
-/** Environment for what is started in the machine of its own; names the network that it must not be in. */
-export const privateMachineMark = (): NodeJS.ProcessEnv => ({ [MARK]: readlinkSync('/proc/self/ns/net') });
+const PREPARE = [
+  'mkdir -p /run/netns && mount -t tmpfs none /run/netns',
+  'mount -t sysfs none /sys',
+  'ip link set lo up',
+  // No name server is in reach: without one looking for it costs no time.
+  'mount --bind /dev/null /etc/resolv.conf',
+  'exec "$@"',
+].join(' && ');
+
+const MACHINE = [
+  '--net',
+  '--mount',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+  '--propagation',
+  'private',
+];
+
+/**
+ * Runs a program to its end in a machine of its own: network, mounts and process ids. Whatever it starts ends with it.
+ * @returns its exit code
+ */
+export function inPrivateMachine(argv: readonly string[], directory: string): number {
+  const { status } = spawnSync('unshare', [...MACHINE, 'sh', '-c', PREPARE, 'sh', ...argv], {
+    cwd: directory,
+    stdio: 'inherit',
+    // Names the network that it must not be in.
+    env: { ...process.env, [MARK]: readlinkSync('/proc/self/ns/net') },
+  });
+  return status ?? 1;
+}

@@ -29,7 +29,7 @@ export class NeutronServer {
   readonly #config: string;
   readonly #daemon: Daemon;
 
-  constructor(directory: string, given: { transportUrl: string; database: string; more?: Ini }) {
+  constructor(directory: string, given: { transportUrl: string; database: string; more?: Ini | undefined }) {
     this.#directory = directory;
     this.#config = writeIni(
       join(directory, 'neutron-server.conf'),
@@ -68,6 +68,10 @@ export class NeutronServer {
     return this.#daemon.stop(signal);
   }
 
+  get pid(): number | undefined {
+    return this.#daemon.pid;
+  }
+
   get log(): string {
     return join(this.#directory, 'neutron-server.log');
   }
@@ -98,6 +102,17 @@ export class NeutronServer {
   async create(collection: string, given: Readonly<Record<string, unknown>>): Promise<Resource> {
     const body = { [single(collection)]: { ...projectOf(collection), ...given } };
     return only(await this.request('POST', collection, body));
+  }
+
+  /** Several in one request; all or none. */
+  async createAll(
+    collection: string,
+    given: readonly Readonly<Record<string, unknown>>[],
+  ): Promise<Resource[]> {
+    const name = collection.replaceAll('-', '_');
+    const body = { [name]: given.map((one) => ({ ...projectOf(collection), ...one })) };
+    const answer = (await this.request('POST', collection, body)) as Record<string, Resource[]>;
+    return answer[name]!;
   }
 
   async update(collection: string, id: string, given: Readonly<Record<string, unknown>>): Promise<Resource> {
