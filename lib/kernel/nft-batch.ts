@@ -3,7 +3,7 @@
  * send for the same, at a third of its cost: before that it reads what is there, parses and checks.
  * Source: include/uapi/linux/netfilter/{nfnetlink,nf_tables}.h.
  */
-import { addressBytes } from './nft-address.ts';
+import { addressWords } from './nft-address.ts';
 import {
   BATCH_BEGIN,
   BATCH_END,
@@ -50,9 +50,9 @@ export type NftChange =
 /** A table of one name: its parts are kept, as most of them are the same in every namespace. */
 class TableMessages {
   private readonly name: string;
-  private readonly head: Buffer;
-  private readonly removal: Buffer;
-  private readonly sets = new Map<string, { part: NftSetPart; bytes: Buffer }>();
+  private readonly head: Int32Array;
+  private readonly removal: Int32Array;
+  private readonly sets = new Map<string, { part: NftSetPart; words: Int32Array }>();
   private readonly chains = new Map<string, ChainMessages>();
 
   constructor(name: string) {
@@ -79,14 +79,14 @@ class TableMessages {
     return chain;
   }
 
-  private set(part: NftSetPart): Buffer | undefined {
+  private set(part: NftSetPart): Int32Array | undefined {
     const known = this.sets.get(part.name);
     if (known && known.part.type === part.type && `${known.part.flags}` === `${part.flags}`)
-      return known.bytes;
+      return known.words;
     if (!NAME.test(part.name)) return undefined;
-    const bytes = setMessage(this.name, part);
-    if (bytes) this.sets.set(part.name, { part, bytes });
-    return bytes;
+    const words = setMessage(this.name, part);
+    if (words) this.sets.set(part.name, { part, words });
+    return words;
   }
 
   writeRemoval(): void {
@@ -102,9 +102,9 @@ class TableMessages {
       chain.writeHead();
     }
     for (const part of sets) {
-      const bytes = this.set(part);
-      if (!bytes) return false;
-      out.put(bytes);
+      const words = this.set(part);
+      if (!words) return false;
+      out.put(words);
     }
     return chains.every((part) => this.chains.get(part.name)!.writeRules(part.rules, commentOf));
   }
@@ -123,8 +123,8 @@ function tableMessages({ family, name }: { family: string; name: string }): Tabl
 }
 
 function writeElement({ element, value }: NftElementPart, removing: boolean): boolean {
-  const key = addressBytes(element);
-  const data = value === undefined ? undefined : addressBytes(value);
+  const key = addressWords(element);
+  const data = value === undefined ? undefined : addressWords(value);
   if (!key || (value !== undefined && !data)) return false;
   const start = out.open(LIST_ELEM);
   out.value(ELEMENT.key, key);
@@ -150,15 +150,15 @@ function writeElements(list: readonly NftElementPart[], removing: boolean): bool
   return true;
 }
 
-function bySet(elements: readonly NftElementPart[]): Iterable<NftElementPart[]> {
-  const sets = new Map<string, NftElementPart[]>();
+function bySet(elements: readonly NftElementPart[]): NftElementPart[][] {
+  const lists: NftElementPart[][] = [];
   for (const element of elements) {
-    const key = `${element.table} ${element.set} ${element.family}`;
-    const list = sets.get(key);
+    const { family, table, set } = element;
+    const list = lists.find(([of]) => of!.set === set && of!.table === table && of!.family === family);
     if (list) list.push(element);
-    else sets.set(key, [element]);
+    else lists.push([element]);
   }
-  return sets.values();
+  return lists;
 }
 
 function writeChange(change: NftChange, commentOf: Comment): boolean {
@@ -183,5 +183,5 @@ export function encodeBatch(changes: readonly NftChange[], commentOf: Comment): 
   out.bound(BATCH_BEGIN);
   for (const change of changes) if (!writeChange(change, commentOf)) return undefined;
   out.bound(BATCH_END);
-  return Buffer.from(out.buffer.subarray(0, out.length));
+  return out.bytes;
 }

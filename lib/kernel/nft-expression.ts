@@ -1,6 +1,6 @@
 /**
  * nf_tables expressions as netlink attributes, the way nft 1.0.6 encodes them. They are copied from prepared
- * bytes into which only the values are written: a router's load is made of some two hundred, by code the
+ * words into which only the values are written: a router's load is made of some two hundred, by code the
  * compiler has not seen often yet. Source: include/uapi/linux/netfilter/nf_tables.h.
  */
 
@@ -64,11 +64,14 @@ const expression = (name: string, ...attributes: readonly Buffer[]): Buffer =>
 const valueIn = (type: number, length: number): Buffer =>
   nestedAttribute(type, attribute(VALUE, Buffer.alloc(length)));
 
+/** Netlink is made of words of 4 bytes, and copying those is what costs least. Little endian, as every host. */
+export const wordsOf = (bytes: Buffer): Int32Array => new Int32Array(new Uint8Array(bytes).buffer);
+
 /** `make`'s result by a number, made once. */
-function prepared(make: (key: number) => Buffer): (key: number) => Buffer {
-  const known: (Buffer | undefined)[] = [];
+function prepared(make: (key: number) => Buffer): (key: number) => Int32Array {
+  const known: (Int32Array | undefined)[] = [];
   return (key) => {
-    known[key] ??= make(key);
+    known[key] ??= wordsOf(make(key));
     return known[key];
   };
 }
@@ -138,10 +141,12 @@ const redirection = prepared((flags) =>
     numberAttribute(REDIRECT.flags, flags | PROTO_SPECIFIED),
   ),
 );
-const COUNTING = expression(
-  'counter',
-  attribute(COUNTER.bytes, Buffer.alloc(8)),
-  attribute(COUNTER.packets, Buffer.alloc(8)),
+const COUNTING = wordsOf(
+  expression(
+    'counter',
+    attribute(COUNTER.bytes, Buffer.alloc(8)),
+    attribute(COUNTER.packets, Buffer.alloc(8)),
+  ),
 );
 
 const verdictBytes = (code: number, chain?: string): Buffer =>
@@ -158,29 +163,34 @@ const verdictBytes = (code: number, chain?: string): Buffer =>
     ),
   );
 const verdicts = prepared((index) => verdictBytes(-index));
-const ACCEPTING = verdictBytes(VERDICTS.accept);
+const ACCEPTING = wordsOf(verdictBytes(VERDICTS.accept));
 
-const lookups = new Map<string, Buffer>();
+const lookups = new Map<string, Int32Array>();
 const LOOKUPS_KEPT = 100;
 
-function lookupBytes(set: string, into: boolean): Buffer {
+function lookupWords(set: string, into: boolean): Int32Array {
   const key = into ? `${set} map` : set;
   const known = lookups.get(key);
   if (known) return known;
-  const bytes = expression(
-    'lookup',
-    numberAttribute(LOOKUP.sreg, REGISTER),
-    ...(into ? [numberAttribute(LOOKUP.dreg, REGISTER)] : []),
-    textAttribute(LOOKUP.set, set),
+  const words = wordsOf(
+    expression(
+      'lookup',
+      numberAttribute(LOOKUP.sreg, REGISTER),
+      ...(into ? [numberAttribute(LOOKUP.dreg, REGISTER)] : []),
+      textAttribute(LOOKUP.set, set),
+    ),
   );
   if (lookups.size >= LOOKUPS_KEPT) lookups.clear();
-  lookups.set(key, bytes);
-  return bytes;
+  lookups.set(key, words);
+  return words;
 }
+
+/** 16 bits in network order. */
+const swapped = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
 
 /** Expressions one after the other, all by way of one register. Made once and used for every rule. */
 export class Expressions {
-  private buffer = Buffer.alloc(4096);
+  private buffer = new Int32Array(1024);
   private length = 0;
 
   clear(): void {
@@ -188,18 +198,18 @@ export class Expressions {
   }
 
   /** What was added since `clear`: a view, good until the next. */
-  get bytes(): Buffer {
+  get words(): Int32Array {
     return this.buffer.subarray(0, this.length);
   }
 
-  private put(bytes: Buffer): void {
-    if (this.length + bytes.length > this.buffer.length) {
-      const larger = Buffer.alloc(this.buffer.length * 2);
-      this.buffer.copy(larger);
+  private put(words: Int32Array): void {
+    if (this.length + words.length > this.buffer.length) {
+      const larger = new Int32Array(this.buffer.length * 2);
+      larger.set(this.buffer);
       this.buffer = larger;
     }
-    bytes.copy(this.buffer, this.length);
-    this.length += bytes.length;
+    this.buffer.set(words, this.length);
+    this.length += words.length;
   }
 
   metaLoad(key: number): void {
@@ -223,65 +233,67 @@ export class Expressions {
   }
 
   /** Equal or not to the first `length` bytes of a value. */
-  compare(operator: number, value: Uint8Array, length = value.length): void {
+  compare(operator: number, value: ArrayLike<number>, length = value.length * 4): void {
     this.put(compare((operator << 5) | length));
-    this.fill(value, length, length + padding(length));
+    const words = (length + 3) >> 2;
+    this.fill(value, words, words);
+    if (length & 3) this.buffer[this.length - 1]! &= (1 << ((length & 3) * 8)) - 1;
   }
 
   /** Equal or not to a number of 32 bits, in the host's byte order. */
   compareNumber(operator: number, value: number): void {
     this.put(compare((operator << 5) | 4));
-    this.buffer.writeUInt32LE(value, this.length - 4);
+    this.buffer[this.length - 1] = value;
   }
 
   compareByte(operator: number, value: number): void {
     this.put(compare((operator << 5) | 1));
-    this.buffer[this.length - 4] = value;
+    this.buffer[this.length - 1] = value;
   }
 
   /** Equal or not to a port. */
   comparePort(operator: number, value: number): void {
     this.put(compare((operator << 5) | 2));
-    this.buffer.writeUInt16BE(value, this.length - 4);
+    this.buffer[this.length - 1] = swapped(value);
   }
 
   /** Keep the bits of the mask, then turn those of `xor`. In the host's byte order. */
   bitwiseNumber(mask: number, xor: number): void {
     this.put(bitwise(4));
-    this.buffer.writeUInt32LE(mask, this.length - 16);
-    this.buffer.writeUInt32LE(xor, this.length - 4);
+    this.buffer[this.length - 4] = mask;
+    this.buffer[this.length - 1] = xor;
   }
 
-  /** Keep the bits of the mask: 4 or 16 bytes. */
-  bitwise(mask: Uint8Array): void {
-    this.put(bitwise(mask.length));
-    this.fill(mask, mask.length, mask.length * 2 + 8);
+  /** Keep the bits of the mask: 1 or 4 words. */
+  bitwise(mask: ArrayLike<number>): void {
+    this.put(bitwise(mask.length * 4));
+    this.fill(mask, mask.length, mask.length * 2 + 2);
   }
 
-  immediate(value: Uint8Array): void {
-    this.put(immediate(value.length));
+  immediate(value: ArrayLike<number>): void {
+    this.put(immediate(value.length * 4));
     this.fill(value, value.length, value.length);
   }
 
   immediateNumber(value: number): void {
     this.put(immediate(4));
-    this.buffer.writeUInt32LE(value, this.length - 4);
+    this.buffer[this.length - 1] = value;
   }
 
   immediatePort(value: number): void {
     this.put(immediate(2));
-    this.buffer.writeUInt16BE(value, this.length - 4);
+    this.buffer[this.length - 1] = swapped(value);
   }
 
-  /** The first `length` bytes of a value, so many bytes before the end. */
-  private fill(value: Uint8Array, length: number, before: number): void {
+  /** The first words of a value, so many before the end. */
+  private fill(value: ArrayLike<number>, words: number, before: number): void {
     const at = this.length - before;
-    for (let i = 0; i < length; i++) this.buffer[at + i] = value[i]!;
+    for (let i = 0; i < words; i++) this.buffer[at + i] = value[i]!;
   }
 
   /** `into`: a map, whose value takes the key's place. */
   lookup(set: string, into: boolean): void {
-    this.put(lookupBytes(set, into));
+    this.put(lookupWords(set, into));
   }
 
   /** `flags`: NF_NAT_RANGE_* */
@@ -308,6 +320,6 @@ export class Expressions {
 
   /** VERDICTS.jump or .goto */
   branch(code: number, chain: string): void {
-    this.put(verdictBytes(code, chain));
+    this.put(wordsOf(verdictBytes(code, chain)));
   }
 }

@@ -2,11 +2,9 @@
  * The messages that nf_tables is told of tables, chains, sets and rules by. Source:
  * include/uapi/linux/netfilter/{nfnetlink,nf_tables}.h.
  */
-import { numberAttribute, textAttribute } from './nft-expression.ts';
+import { attribute, wordsOf } from './nft-expression.ts';
 import { ruleExpressions } from './nft-rule.ts';
 
-/** bytes of a netlink header */
-const HEADER = 16;
 export const BATCH_BEGIN = 16;
 export const BATCH_END = 17;
 const SUBSYSTEM = 10;
@@ -46,8 +44,11 @@ const SET_FLAG = { constant: 2, map: 8 };
 const DATA_VALUE = 1;
 
 /** What nft notes for its own listings: keys are big endian; in a map also how its values are written. */
-const SET_NOTE = Buffer.from([0, 4, 2, 0, 0, 0]);
-const MAP_NOTE = Buffer.from([...SET_NOTE, 1, 4, 2, 0, 0, 0, 6, 4, 0, 0, 0, 0]);
+const KEYS_NOTE = [0, 4, 2, 0, 0, 0];
+const SET_NOTE = wordsOf(attribute(SET_USERDATA, Buffer.from(KEYS_NOTE)));
+const MAP_NOTE = wordsOf(
+  attribute(SET_USERDATA, Buffer.from([...KEYS_NOTE, 1, 4, 2, 0, 0, 0, 6, 4, 0, 0, 0, 0])),
+);
 
 const TYPES: Readonly<Record<string, { number: number; length: number }>> = {
   ipv4_addr: { number: 7, length: 4 },
@@ -74,17 +75,17 @@ export interface NftSetPart {
   readonly flags?: readonly ('interval' | 'constant')[];
 }
 
-/** One buffer that all batches are written into; each then gets a copy of its own. */
+/** One buffer that all batches are written into, in words of 4 bytes; each then gets a copy of its own. */
 class BatchWriter {
-  buffer = Buffer.alloc(64 * 1024);
+  private words = new Int32Array(16 * 1024);
   length = 0;
   private sequence = 0;
 
-  room(bytes: number): void {
-    if (this.length + bytes <= this.buffer.length) return;
-    const larger = Buffer.alloc(Math.max(this.buffer.length * 2, this.length + bytes));
-    this.buffer.copy(larger, 0, 0, this.length);
-    this.buffer = larger;
+  private room(words: number): void {
+    if (this.length + words <= this.words.length) return;
+    const larger = new Int32Array(Math.max(this.words.length * 2, this.length + words));
+    larger.set(this.words);
+    this.words = larger;
   }
 
   /** A message of nf_tables. The sequence number is never used again, so that a refusal tells which it was. */
@@ -99,80 +100,95 @@ class BatchWriter {
   }
 
   private header(type: number, flags: number, sequence: number, family: number, resource: number): number {
-    this.room(HEADER + 4);
-    const { buffer, length: at } = this;
-    buffer.writeUInt32LE(0, at);
-    buffer.writeUInt16LE(type, at + 4);
-    buffer.writeUInt16LE(flags | REQUEST, at + 6);
-    buffer.writeUInt32LE(sequence, at + 8);
-    buffer.writeUInt32LE(0, at + 12);
-    buffer[at + 16] = family;
-    buffer[at + 17] = 0;
-    buffer.writeUInt16BE(resource, at + 18);
-    this.length = at + HEADER + 4;
+    this.room(5);
+    const { words, length: at } = this;
+    words[at + 1] = type | ((flags | REQUEST) << 16);
+    words[at + 2] = sequence;
+    words[at + 3] = 0;
+    // nfgenmsg: family, version 0, resource in network order
+    words[at + 4] = family | (resource << 24);
+    this.length = at + 5;
     return at;
   }
 
   end(start: number): void {
-    this.buffer.writeUInt32LE(this.length - start, start);
+    this.words[start] = (this.length - start) * 4;
   }
 
   /** Attributes or whole messages, ready as they are. */
-  put(bytes: Buffer): void {
-    this.room(bytes.length);
-    bytes.copy(this.buffer, this.length);
-    this.length += bytes.length;
+  put(words: Int32Array): void {
+    this.room(words.length);
+    this.words.set(words, this.length);
+    this.length += words.length;
   }
 
-  text(type: number, text: string): void {
-    this.put(textAttribute(type, text));
+  /** What was written since `from`. */
+  since(from: number): Int32Array {
+    return this.words.slice(from, this.length);
   }
 
+  /** All of it, in bytes of their own. */
+  get bytes(): Buffer {
+    return Buffer.from(this.words.slice(0, this.length).buffer);
+  }
+
+  /** Zero-terminated text; `before`: two bytes that come first. */
+  text(type: number, text: string, before?: number): void {
+    const from = before === undefined ? 0 : 2;
+    const bytes = from + text.length + 1;
+    const padded = (bytes + 3) >> 2;
+    this.room(1 + padded);
+    const { words, length } = this;
+    words[length] = (4 + bytes) | (type << 16);
+    const at = length + 1;
+    words.fill(0, at, at + padded);
+    if (before !== undefined) words[at] = before;
+    for (let i = from; i < bytes - 1; i++)
+      words[at + (i >> 2)]! |= text.charCodeAt(i - from) << ((i & 3) * 8);
+    this.length = at + padded;
+  }
+
+  /** nf_tables' own numbers are big endian. */
   number(type: number, value: number): void {
-    this.put(numberAttribute(type, value));
+    this.room(2);
+    const { words, length: at } = this;
+    words[at] = 8 | (type << 16);
+    words[at + 1] = (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);
+    this.length = at + 2;
   }
 
   /** Begin an attribute of other attributes. */
   open(type: number): number {
-    this.room(4);
-    const at = this.length;
-    this.buffer.writeUInt16LE(type | NESTED, at + 2);
-    this.length = at + 4;
-    return at;
+    this.room(1);
+    this.words[this.length] = (type | NESTED) << 16;
+    return this.length++;
   }
 
   close(start: number): void {
-    this.buffer.writeUInt16LE(this.length - start, start);
-  }
-
-  bytes(type: number, value: Buffer): void {
-    const padded = (value.length + 3) & ~3;
-    this.room(4 + padded);
-    const { buffer, length: at } = this;
-    buffer.writeUInt16LE(4 + value.length, at);
-    buffer.writeUInt16LE(type, at + 2);
-    value.copy(buffer, at + 4);
-    buffer.fill(0, at + 4 + value.length, at + 4 + padded);
-    this.length = at + 4 + padded;
+    this.words[start]! |= (this.length - start) * 4;
   }
 
   /** NFTA_DATA of one value, as keys and values of elements are given. */
-  value(type: number, value: Buffer): void {
-    const start = this.open(type);
-    this.bytes(DATA_VALUE, value);
-    this.close(start);
+  value(type: number, value: readonly number[]): void {
+    const size = value.length;
+    this.room(2 + size);
+    const { words, length: at } = this;
+    words[at] = ((2 + size) * 4) | ((type | NESTED) << 16);
+    words[at + 1] = ((1 + size) * 4) | (DATA_VALUE << 16);
+    for (let i = 0; i < size; i++) words[at + 2 + i] = value[i]!;
+    this.length = at + 2 + size;
   }
 }
 
 export const out = new BatchWriter();
 
 /** What `write` appended, to be used again. */
-export function written(write: () => void): Buffer {
+export function written(write: () => void): Int32Array {
   const from = out.length;
   write();
-  const bytes = Buffer.from(out.buffer.subarray(from, out.length));
+  const words = out.since(from);
   out.length = from;
-  return bytes;
+  return words;
 }
 
 /** The comment of a rule: always the same for the same rule. */
@@ -180,9 +196,10 @@ export type Comment = (rule: string) => string;
 
 /** A chain of one name in one table. */
 export class ChainMessages {
-  private readonly head: Buffer;
-  private readonly place: Buffer;
-  private readonly rules = new Map<string, Buffer>();
+  private readonly head: Int32Array;
+  private readonly place: Int32Array;
+  private readonly rules = new Map<string, Int32Array>();
+  private before: readonly string[] = [];
   private readonly hook: NftChainPart['hook'];
 
   constructor(table: string, { name, hook }: NftChainPart) {
@@ -201,7 +218,10 @@ export class ChainMessages {
       }
       out.end(start);
     });
-    this.place = Buffer.concat([textAttribute(RULE.table, table), textAttribute(RULE.chain, name)]);
+    this.place = written(() => {
+      out.text(RULE.table, table);
+      out.text(RULE.chain, name);
+    });
   }
 
   isOf({ hook }: NftChainPart): boolean {
@@ -218,18 +238,24 @@ export class ChainMessages {
 
   /** False: a rule is not understood. */
   writeRules(rules: readonly string[], commentOf: Comment): boolean {
-    return rules.every((rule) => {
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i]!;
       const known = this.rules.get(rule);
       if (known) {
         out.put(known);
-        return true;
+        continue;
       }
       const from = out.length;
       if (!this.writeRule(rule, commentOf(rule))) return false;
-      if (this.rules.size >= RULES_KEPT) this.rules.clear();
-      this.rules.set(rule, Buffer.from(out.buffer.subarray(from, out.length)));
-      return true;
-    });
+      // Kept is what came in its place the time before too: others are of one router only, and an array for each
+      // of those would cost more than all the rest.
+      if (this.before[i] === rule) {
+        if (this.rules.size >= RULES_KEPT) this.rules.clear();
+        this.rules.set(rule, out.since(from));
+      }
+    }
+    this.before = rules;
+    return true;
   }
 
   private writeRule(rule: string, comment: string): boolean {
@@ -240,10 +266,7 @@ export class ChainMessages {
     const list = out.open(RULE.expressions);
     out.put(expressions);
     out.close(list);
-    const note = Buffer.from(`..${comment}\0`, 'latin1');
-    note[0] = UDATA_COMMENT;
-    note[1] = comment.length + 1;
-    out.bytes(RULE.userdata, note);
+    out.text(RULE.userdata, comment, UDATA_COMMENT | ((comment.length + 1) << 8));
     out.end(start);
     return true;
   }
@@ -252,7 +275,7 @@ export class ChainMessages {
 let setNumber = 1;
 
 /** The message that makes a set or map; undefined: of a kind not understood. */
-export function setMessage(table: string, { name, type, flags = [] }: NftSetPart): Buffer | undefined {
+export function setMessage(table: string, { name, type, flags = [] }: NftSetPart): Int32Array | undefined {
   const [key, data, ...more] = type.split(' : ').map((word) => TYPES[word]);
   const isMap = type.includes(' : ');
   // Elements of an interval set are pairs of bounds: libnftables makes them.
@@ -270,7 +293,7 @@ export function setMessage(table: string, { name, type, flags = [] }: NftSetPart
     }
     // Only rules of the same transaction could refer to it by number, and ours refer to sets by name.
     out.number(SET.id, setNumber++);
-    out.bytes(SET_USERDATA, isMap ? MAP_NOTE : SET_NOTE);
+    out.put(isMap ? MAP_NOTE : SET_NOTE);
     out.end(start);
   });
 }

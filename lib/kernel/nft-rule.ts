@@ -3,7 +3,7 @@
  * makes of it. Only the part of the language that rulesets here are written in, and only in its plain
  * spelling: of anything else the answer is "not understood", and libnftables is asked. Source: nft(8).
  */
-import { addressBytes } from './nft-address.ts';
+import { addressWords } from './nft-address.ts';
 import { BASE, CT_KEY, EQUAL, Expressions, META_KEY, NAT_TYPE, UNEQUAL, VERDICTS } from './nft-expression.ts';
 
 const NFPROTO = { ipv4: 2, ipv6: 10 } as const;
@@ -58,14 +58,21 @@ function portIn(word: string | undefined): number {
   return value;
 }
 
-function addressIn(word: string | undefined, header: Header): Buffer {
-  const bytes = given(addressBytes(given(word)));
-  if (bytes.length !== header.bytes) throw notUnderstood;
-  return bytes;
+function addressIn(word: string | undefined, header: Header): readonly number[] {
+  const words = given(addressWords(given(word)));
+  if (words.length * 4 !== header.bytes) throw notUnderstood;
+  return words;
+}
+
+/** Words whose first bits, in network order, are ones. */
+function maskOf(bits: number, words: number): number[] {
+  const bytes = Buffer.alloc(words * 4);
+  for (let bit = 0; bit < bits; bit++) bytes[bit >> 3]! |= 0x80 >> (bit & 7);
+  return Array.from({ length: words }, (_, i) => bytes.readInt32LE(i * 4));
 }
 
 const expressions = new Expressions();
-const deviceName = Buffer.alloc(IFNAMSIZ);
+const deviceName = new Int32Array(IFNAMSIZ / 4);
 
 /** Reads one rule, word by word. */
 class RuleReader {
@@ -249,7 +256,7 @@ class RuleReader {
     const [, name = '', star] = given(DEVICE.exec(given(this.next())) ?? undefined);
     expressions.metaLoad(key);
     deviceName.fill(0);
-    deviceName.write(name, 'latin1');
+    for (let i = 0; i < name.length; i++) deviceName[i >> 2]! |= name.charCodeAt(i) << ((i & 3) * 8);
     if (star === '') expressions.compare(operator, deviceName);
     else if (name.length < IFNAMSIZ - 1) expressions.compare(operator, deviceName, name.length);
     else throw notUnderstood;
@@ -293,24 +300,25 @@ class RuleReader {
     const [ip, prefix] = word.split('/', 2);
     const value = addressIn(ip, header);
     if (word !== (prefix === undefined ? ip : `${ip}/${prefix}`)) throw notUnderstood;
-    const length = prefix === undefined ? value.length * 8 : Number(matching(DECIMAL, prefix));
-    if (length > value.length * 8) throw notUnderstood;
+    const length = prefix === undefined ? header.bytes * 8 : Number(matching(DECIMAL, prefix));
+    if (length > header.bytes * 8) throw notUnderstood;
     this.networkMatch(operator, offset, value, length);
   }
 
   /** An address, whole bytes of one, or some bits. */
-  private networkMatch(operator: number, offset: number, value: Buffer, length: number): void {
+  private networkMatch(operator: number, offset: number, value: readonly number[], length: number): void {
     if (length > 0 && length % 8 === 0) {
       expressions.payload(BASE.network, offset, length / 8);
       expressions.compare(operator, value, length / 8);
       return;
     }
-    const mask = Buffer.alloc(value.length);
-    for (let bit = 0; bit < length; bit++) mask[bit >> 3]! |= 0x80 >> (bit & 7);
-    for (let i = 0; i < value.length; i++) value[i]! &= mask[i]!;
-    expressions.payload(BASE.network, offset, value.length);
+    const mask = maskOf(length, value.length);
+    expressions.payload(BASE.network, offset, value.length * 4);
     expressions.bitwise(mask);
-    expressions.compare(operator, value);
+    expressions.compare(
+      operator,
+      value.map((word, i) => word & mask[i]!),
+    );
   }
 
   private port(protocol: string): void {
@@ -365,10 +373,10 @@ const reader = new RuleReader();
  * The expressions of a rule (without comment), as the content of NFTA_RULE_EXPRESSIONS: a view, good until the
  * next call. Undefined: not understood; libnftables may understand it, or say what is wrong with it.
  */
-export function ruleExpressions(text: string): Buffer | undefined {
+export function ruleExpressions(text: string): Int32Array | undefined {
   try {
     reader.read(text);
-    return expressions.bytes;
+    return expressions.words;
   } catch (error) {
     if (error instanceof NotUnderstood) return undefined;
     throw error;

@@ -123,3 +123,21 @@ describe('a refusal', () => {
     expect(refusalWords(batch, refusal)).toBe('table inet viaduct, chain c, rule "#6": No such set (ENOENT)');
   });
 });
+
+test('a rule is the same bytes whether it was encoded before or not', () => {
+  const rules = (batch: Buffer | undefined): string[] =>
+    [...messages(batch!)].filter(({ type }) => type === 0xa06).map(({ payload }) => payload.toString('hex'));
+  const lists = [
+    ['ip saddr 10.9.9.9 drop', 'tcp dport 99 accept'],
+    ['ip saddr 10.9.9.9 drop', 'tcp dport 99 accept'],
+    ['tcp dport 99 accept', 'ip saddr 10.9.9.9 drop', 'tcp dport 99 accept'],
+    ['ip saddr 10.9.9.8 drop', 'tcp dport 99 accept'],
+  ];
+  const [first, second, third, fourth] = lists.map((list) =>
+    rules(encoded({ verb: 'add table', table: table({ chains: [{ name: 'again', rules: list }] }) })),
+  ) as [string[], string[], string[], string[]];
+  expect(second).toEqual(first);
+  expect(third).toEqual([first[1], first[0], first[1]]);
+  expect(fourth[0]).not.toBe(first[0]);
+  expect(fourth[1]).toBe(first[1]);
+});
