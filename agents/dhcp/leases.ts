@@ -114,6 +114,8 @@ export interface InitialLeases {
   readonly oldHosts: string;
   /** lines of the host file that dnsmasq is started with */
   readonly newHosts: readonly string[];
+  /** dnsmasq does not start with more leases than it may give */
+  readonly most?: number;
 }
 
 /** A DUID made from a MAC ends with it (RFC 8415, §11). */
@@ -141,7 +143,8 @@ export function leasesOfOthers(text: string, hostLines: readonly string[]): Leas
  * after a restart, or at another agent, are not refused. IPv6 leases are kept (their IAID is known to nobody else)
  * unless the address is another port's now.
  */
-export function initialLeases({ network, leases: left, oldHosts, newHosts }: InitialLeases): string {
+export function initialLeases(given: InitialLeases): string {
+  const { network, leases: left, oldHosts, newHosts, most = Number.POSITIVE_INFINITY } = given;
   const subnets = new Map(allSubnets(network).map((subnet) => [subnet.id, subnet]));
   const { serverDuid, leases } = parseLeases(left);
   const stale = new Set(
@@ -159,5 +162,6 @@ export function initialLeases({ network, leases: left, oldHosts, newHosts }: Ini
         v6.push(known.get(ip) ?? '');
     }
   const duid = serverDuid === undefined ? [] : [`duid ${serverDuid}`];
-  return [...v4, ...duid, ...v6.filter((line) => line !== '')].map((line) => `${line}\n`).join('');
+  const kept = v6.filter((line) => line !== '').slice(0, most);
+  return [...v4.slice(0, most - kept.length), ...duid, ...kept].map((line) => `${line}\n`).join('');
 }

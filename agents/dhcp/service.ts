@@ -7,7 +7,7 @@ import type { RowGroup } from '../../lib/namespace/rows.ts';
 import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../lib/process/owner-queue.ts';
 import { announcedPrefixes, radvdPlace } from './compile/announcement.ts';
-import { dnsmasqArguments } from './compile/dnsmasq.ts';
+import { dnsmasqArguments, mostLeases } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
 import * as files from './directory.ts';
@@ -96,7 +96,9 @@ export class Services {
     const start = async (oldHosts: string): Promise<ReconcileResult> => {
       files.removeAdditions(directory);
       const leases = files.readLeases(directory);
-      files.writeLeases(directory, initialLeases({ network, leases, oldHosts, newHosts: lines.host }));
+      const most = mostLeases(network, this.settings.options);
+      const kept = initialLeases({ network, leases, oldHosts, newHosts: lines.host, most });
+      files.writeLeases(directory, kept);
       const result = await want(compiled.groups);
       if (result.failures.length === 0) files.remember(directory, digestOf(lines));
       else this.noteUnwatched(network.id, result.failures);

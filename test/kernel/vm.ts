@@ -113,7 +113,8 @@ export class Vm extends Machine {
   /** dhclient, until it has an IPv4 lease or gives up; nothing is configured. A second call asks for the same again. */
   dhclient(...args: string[]): Promise<Told | undefined> {
     const gaveUp = (lines: readonly string[]): boolean =>
-      lines.some((line) => /^No DHCPOFFERS|No working leases/.test(line));
+      lines.some((line) => /^No DHCPOFFERS|No working leases/.test(line)) ||
+      lines.filter((line) => line.startsWith('DHCPNAK')).length > 1;
     return this.isc(['-4', '-lf', join(this.directory, 'leases4'), ...args], ['BOUND', 'REBOOT'], gaveUp);
   }
 
@@ -141,6 +142,11 @@ export class Vm extends Machine {
       30_000,
     ).finally(() => this.end(client, 'SIGKILL'));
     return given === 'nothing' ? undefined : given;
+  }
+
+  /** More lines for dhclient.conf(5), instead of those said before. */
+  sends(text: string): void {
+    writeFileSync(join(this.directory, 'dhclient.conf'), `${DHCLIENT}${text}\n`);
   }
 
   /** What dhclient remembers goes: the machine is installed anew. */

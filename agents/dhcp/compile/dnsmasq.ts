@@ -35,6 +35,17 @@ function parseCidrText(cidr: string): { network: string; prefix: number } {
 
 const when = (condition: unknown, ...args: string[]): string[] => (condition ? args : []);
 
+/** As many leases as there are addresses, but no more than the operator wants. */
+export function mostLeases(
+  network: Network,
+  { dnsmasq_lease_max }: Pick<DhcpOptions, 'dnsmasq_lease_max'>,
+): number {
+  const addresses = allSubnets(network)
+    .filter(hasRange)
+    .reduce((sum, { cidr }) => sum + cidrSize(cidr), 0n);
+  return addresses < BigInt(dnsmasq_lease_max) ? Number(addresses) : dnsmasq_lease_max;
+}
+
 export interface DnsmasqInput {
   readonly network: Network;
   readonly options: DhcpOptions;
@@ -46,8 +57,6 @@ export interface DnsmasqInput {
 
 export function dnsmasqArguments({ network, options, directory, watch }: DnsmasqInput): string[] {
   const served = allSubnets(network).filter(hasRange);
-  const addresses = served.reduce((sum, { cidr }) => sum + cidrSize(cidr), 0n);
-  const cap = BigInt(options.dnsmasq_lease_max);
   const servers = options.dnsmasq_dns_servers;
   const logs = options.dnsmasq_base_log_dir;
   return [
@@ -65,7 +74,7 @@ export function dnsmasqArguments({ network, options, directory, watch }: Dnsmasq
     '--bind-dynamic',
     ...served.map((subnet) => rangeArgument(subnet, options)),
     ...when(network.mtu, `--dhcp-option-force=option:mtu,${network.mtu}`),
-    `--dhcp-lease-max=${addresses < cap ? addresses : cap}`,
+    `--dhcp-lease-max=${mostLeases(network, options)}`,
     ...when(options.dhcp_renewal_time, `--dhcp-option-force=option:T1,${options.dhcp_renewal_time}s`),
     ...when(options.dhcp_rebinding_time, `--dhcp-option-force=option:T2,${options.dhcp_rebinding_time}s`),
     ...when(options.dnsmasq_txt_record, `--txt-record=${options.dnsmasq_txt_record}`),

@@ -34,10 +34,12 @@ export const optionsOfPort = (port: Port): Port['extra_dhcp_opts'] =>
   port.extra_dhcp_opts.filter((option) => !isClientIdOption(option));
 
 function clientIdOf(port: Port, warn: Warn): string | undefined {
-  const value = port.extra_dhcp_opts.find(isClientIdOption)?.opt_value.split('\n')[0];
-  if (!value) return undefined;
+  const option = port.extra_dhcp_opts.find(isClientIdOption);
+  const value = option?.opt_value.split('\n')[0];
+  if (!option || !value) return undefined;
   if (isClientId(value)) return value;
-  warn(`port ${port.id}: client id ${shown(value)} can't be told to dnsmasq: it is left out`);
+  const field = `extra_dhcp_opts ${shown(option.opt_name)}: opt_value ${shown(value)}`;
+  warn(`port ${port.id}: ${field} is no client id dnsmasq can be told: it is left out`);
   return undefined;
 }
 
@@ -45,8 +47,11 @@ function namesOf(port: Port, address: string, input: HostsInput): Names {
   const { options, warn } = input;
   const assigned = port.dns_assignment.find(({ ip_address }) => ip_address === address);
   if (assigned && isHostName(assigned.hostname) && isFqdn(assigned.fqdn)) return assigned;
-  if (assigned)
-    warn(`port ${port.id}: name ${shown(assigned.fqdn)} is no host name: ${address} gets the usual one`);
+  if (assigned) {
+    const field = isHostName(assigned.hostname) ? 'fqdn' : 'hostname';
+    const value = `dns_assignment: ${field} ${shown(assigned[field])}`;
+    warn(`port ${port.id}: ${value} is no host name: ${address} gets the usual one`);
+  }
   const hostname = `host-${address.replace(/[.:]/g, '-')}`;
   return { hostname, fqdn: options.dns_domain ? `${hostname}.${options.dns_domain}` : hostname };
 }
@@ -66,12 +71,18 @@ function portLines(port: Port, subnets: ReadonlyMap<string, Subnet>, input: Host
   const tagged = optionsOfPort(port).length > 0 ? `,set:${portTag(port.id)}` : '';
   const id = clientId ? `id:${clientId},` : '';
   const v6 = input.hostTags ? 'tag:dhcpv6,' : '';
-  const lists = new Map<string, { readonly at: number; readonly start: string; addresses: string[] }>();
+  /** by subnet: where the line is that takes further addresses */
+  const lists = new Map<string, number>();
   const lines: string[] = [];
   for (const fixed of statelessFirst(port.fixed_ips, subnets)) {
     const subnet = subnets.get(fixed.subnet_id);
     if (!subnet?.enable_dhcp) continue;
     const address = fixed.ip_address;
+    if (address.includes(':') !== (subnet.ip_version === 6)) {
+      const where = `subnet ${subnet.id} is IPv${subnet.ip_version}`;
+      input.warn(`port ${port.id}: fixed_ips: ip_address ${shown(address)}: its ${where}: it is left out`);
+      continue;
+    }
     if (subnet.ip_version === 4) {
       lines.push(`${port.mac_address},${id}${namesOf(port, address, input).fqdn},${address}${tagged}`);
       continue;
@@ -81,15 +92,15 @@ function portLines(port: Port, subnets: ReadonlyMap<string, Subnet>, input: Host
       if (tagged) lines.push(`${port.mac_address},${v6}set:${portTag(port.id)}`);
       continue;
     }
-    const known = input.options.dnsmasq_enable_addr6_list ? lists.get(subnet.id) : undefined;
-    const list = known ?? {
-      at: lines.length,
-      start: `${port.mac_address},${v6}${id}${namesOf(port, address, input).fqdn}`,
-      addresses: [],
-    };
-    list.addresses.push(`[${address}]`);
-    lists.set(subnet.id, list);
-    lines[list.at] = `${list.start},${list.addresses.join(',')}${tagged}`;
+    const at = input.options.dnsmasq_enable_addr6_list ? lists.get(subnet.id) : undefined;
+    const longer =
+      at === undefined ? '' : `${lines[at]!.slice(0, -tagged.length || undefined)},[${address}]${tagged}`;
+    if (at !== undefined && fitsLine(longer)) lines[at] = longer;
+    else {
+      lists.set(subnet.id, lines.length);
+      const start = `${port.mac_address},${v6}${id}${namesOf(port, address, input).fqdn}`;
+      lines.push(`${start},[${address}]${tagged}`);
+    }
   }
   return lines;
 }

@@ -2,7 +2,7 @@
 import type { Advertisement } from '../../../lib/announcement/advertisement.ts';
 import type { Template } from '../../../lib/daemon/template.ts';
 import type { Network } from '../../../lib/model/network.ts';
-import { type DaemonRow, daemon, file, type RowGroup } from '../../../lib/namespace/rows.ts';
+import { type DaemonRow, daemon, file, type LinkRow, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { withoutDevices } from '../../../lib/wiring/bare.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { dhcpPrefix, plugPort } from '../../../lib/wiring/wiring.ts';
@@ -79,6 +79,12 @@ const ETHERNET_MTU = 1500;
 const textOf = (lines: readonly string[]): string => (lines.length > 0 ? `${lines.join('\n')}\n` : '');
 
 /**
+ * Old DHCP clients read packets before anybody has computed the checksums that a virtual device leaves open. Neutron
+ * has iptables fill them in, which nftables can't.
+ */
+const withChecksums = (device: LinkRow): LinkRow => ({ ...device, checksumOffload: false });
+
+/**
  * Rows of a network. The same inputs give the same group objects, subject by subject.
  * @throws MissingPort
  */
@@ -94,7 +100,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const watch = input.watch ?? host.inotify;
   const warnings: string[] = [...network.problems];
   const warn = (message: string): void => {
-    warnings.push(message);
+    warnings.push(`network ${network.id}: ${message}`);
   };
   const lines: ConfigLines = {
     ...hostLines({ network, options, hostTags: host.hostTags, warn }),
@@ -108,6 +114,8 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
     pidFile: `${directory}/pid`,
     directory: watch ? addedOpts(directory) : directory,
   });
+  const plug = plugPort({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU }, options.wiring);
+  const plugged = plug.map((row) => (row.kind === 'link' && row.ns === ns ? withChecksums(row) : row));
   const on = { ns, device, port, network, options, ipv6: host.ipv6 };
   const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
   const written = (name: string, content: string): RowGroup =>
@@ -116,7 +124,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const radvd = host.radvd && announcement(network, advertisements, options, host.radvd);
   const groups = [
     group('namespace', namespaceRows(ns)),
-    group('plug', plugPort({ ns, device, port, mtu: network.mtu ?? ETHERNET_MTU }, options.wiring)),
+    group('plug', plugged),
     group('addresses', addressRows(on)),
     group('routes', routeRows(on)),
     written('interface', device),

@@ -58,6 +58,13 @@ function metadataHop(subnet: Subnet, input: OptsInput): string | undefined {
   return isolated ? undefined : (subnet.gateway_ip ?? undefined);
 }
 
+function isIpv4Route(route: Subnet['host_routes'][number], { id }: Subnet, warn: Warn): boolean {
+  const text = `${route.destination} via ${route.nexthop}`;
+  if (!text.includes(':')) return true;
+  warn(`subnet ${id}: host_routes: ${text} is not IPv4: it is left out`);
+  return false;
+}
+
 /** Option 121 leaves option 3 without effect, so that the default route comes last in it. */
 function routeLines(subnet: Subnet, input: OptsInput): string[] {
   const tag = subnetTag(subnet.id);
@@ -68,7 +75,9 @@ function routeLines(subnet: Subnet, input: OptsInput): string[] {
   );
   const routes = [
     ...siblings.map(({ cidr }) => `${cidr},0.0.0.0`).reverse(),
-    ...subnet.host_routes.filter((route) => !isDefault(route)).map((r) => `${r.destination},${r.nexthop}`),
+    ...subnet.host_routes
+      .filter((route) => !isDefault(route) && isIpv4Route(route, subnet, input.warn))
+      .map(({ destination, nexthop }) => `${destination},${nexthop}`),
   ];
   const metadata = metadataHop(subnet, input);
   if (metadata) routes.push(`${METADATA},${metadata}`);
@@ -90,7 +99,12 @@ function routeLines(subnet: Subnet, input: OptsInput): string[] {
 function subnetLines(subnet: Subnet, input: OptsInput): string[] {
   const tag = subnetTag(subnet.id);
   const version = subnet.ip_version;
-  const servers = subnet.dns_nameservers;
+  const servers = subnet.dns_nameservers.filter((server) => {
+    const fits = server.includes(':') === (version === 6);
+    if (!fits)
+      input.warn(`subnet ${subnet.id}: dns_nameservers: ${server} is not IPv${version}: it is left out`);
+    return fits;
+  });
   const lines: string[] = [];
   if (servers.length === 1 && NO_SERVER.has(servers[0]!)) lines.push(line(tag, version, 'dns-server'));
   else if (servers.length > 0) lines.push(line(tag, version, 'dns-server', ...servers.map(literal)));
@@ -105,13 +119,15 @@ function portLines(port: Port, warn: Warn): string[] {
     const version = option.ip_version;
     const name = option.opt_name.split('\n')[0]!;
     const value = option.opt_value.split('\n')[0]!;
-    const named = `port ${port.id}: DHCP option ${shown(name)}`;
+    const named = `port ${port.id}: extra_dhcp_opts: opt_name ${shown(name)}`;
+    if (name !== option.opt_name || value !== option.opt_value)
+      warn(`${named}: a name or opt_value has several lines: the first one counts`);
     if (!port.fixed_ips.some(({ ip_address }) => ip_address.includes(':') === (version === 6))) return [];
     const made = line(portTag(port.id), version, name, ...(value === '' ? [] : [value]));
     if (!isOptionName(name)) warn(`${named} is neither a name nor a number: it is left out`);
-    else if (value === '' && !MAY_BE_EMPTY.test(name)) warn(`${named} has no value: it is left out`);
+    else if (value === '' && !MAY_BE_EMPTY.test(name)) warn(`${named} has no opt_value: it is left out`);
     else if (!isOptionValue(value) || !fitsLine(made))
-      warn(`${named} has a value dnsmasq can't be told, ${shown(value)}: it is left out`);
+      warn(`${named} has an opt_value dnsmasq can't be told, ${shown(value)}: it is left out`);
     else return [made];
     return [];
   });

@@ -11,9 +11,12 @@ const LONGEST_LINE = 1_000;
 export const shown = (text: string): string =>
   JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+const LABEL = /^[a-z0-9][a-z0-9_-]{0,62}$/i;
 
-/** Letters, digits and hyphens in labels of at most 63 (RFC 1123); a dot at the end is allowed. */
+/**
+ * Labels of at most 63 letters, digits, hyphens and underscores, neither of the latter first: what is a name to dnsmasq.
+ * Neutron's own names may end with hyphens, for an address may end with colons. A dot at the end is allowed.
+ */
 export function isHostName(text: string): boolean {
   if (text.length > 254) return false;
   return text

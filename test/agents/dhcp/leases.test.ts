@@ -83,6 +83,10 @@ describe('the lease file', () => {
     ).toBe(
       `0 ${macOf(7)} 10.0.1.7 * *\nduid ${DUID}\n1795334111 1048581 fd00:2::5 h5 00:03:00:01:fa:16:3e:00:00:05\n`,
     );
+    const given = { network: network(subnets, ports), leases: FILE, oldHosts: '', newHosts: [] };
+    expect(initialLeases({ ...given, most: 1 })).toBe(
+      `duid ${DUID}\n1795334111 1048581 fd00:2::5 h5 00:03:00:01:fa:16:3e:00:00:05\n`,
+    );
     const empty = { network: network([subnetPayload(1)], []), leases: '', oldHosts: '', newHosts: [] };
     expect(initialLeases(empty)).toBe('');
   });

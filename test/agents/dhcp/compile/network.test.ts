@@ -370,6 +370,47 @@ describe('IPv6', () => {
     expect(linesOf(fileOf(compiled(given), 'host'))).toHaveLength(2);
   });
 
+  it('a list of addresses too long for a line goes on in another one', () => {
+    const addresses = Array.from({ length: 60 }, (_, i) => `fd00:1::aaaa:bbbb:cccc:${i + 10}`);
+    const many = portPayload(
+      5,
+      addresses.map((ip) => [1, ip] as const),
+      { extra_dhcp_opts: [{ opt_name: '59', opt_value: 'x', ip_version: 6 }] },
+    );
+    const given = compiled(network([v6(1, null)], [ipv6Own, many]), { dnsmasq_enable_addr6_list: true });
+    const lines = linesOf(fileOf(given, 'host'));
+    expect(lines).toHaveLength(2);
+    expect(lines.flatMap((line) => line.match(/(?<=\[)[^\]]+/g))).toEqual(addresses);
+    for (const line of lines) expect(line).toMatch(new RegExp(`,set:port-${portId(5)}$`));
+    expect(given.warnings).toEqual([]);
+  });
+
+  it('what is of the other IP version is left out, one by one, and named', () => {
+    const subnet = subnetPayload(1, {
+      dns_nameservers: ['fd00::53', '192.0.2.53'],
+      host_routes: [{ destination: 'fd00:9::/64', nexthop: 'fd00::9' }],
+    });
+    const result = compiled(
+      network(
+        [subnet],
+        [
+          own,
+          portPayload(5, [
+            [1, 'fd00::5'],
+            [1, '10.0.1.5'],
+          ]),
+        ],
+      ),
+    );
+    expect(linesOf(fileOf(result, 'host'))).toEqual([`${macOf(5)},host-10-0-1-5.openstacklocal,10.0.1.5`]);
+    expect(linesOf(fileOf(result, 'opts'))).toEqual([
+      `tag:subnet-${subnetId(1)},option:dns-server,192.0.2.53`,
+      `tag:subnet-${subnetId(1)},option:router,10.0.1.1`,
+    ]);
+    expect(result.warnings).toHaveLength(3);
+    for (const warning of result.warnings) expect(warning).toContain(`network ${NETWORK}: `);
+  });
+
   it('name servers are literal addresses, the domain is announced', () => {
     const result = one(v6(1, null, null, { dns_nameservers: ['fd00::53', 'fd00::54'] }));
     const tag = `tag:subnet-${subnetId(1)}`;
