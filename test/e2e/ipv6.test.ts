@@ -202,6 +202,7 @@ describe('IPv6 behind a router', () => {
   });
 
   test('radvd outlives the agent, which takes it over as it is', async () => {
+    await advertised(client('s1'));
     const before = await radvdOf(net, 'r1');
     await net.end();
     expect(await solicited(client('s1'))).toBeDefined();
@@ -345,6 +346,28 @@ l3: ${l3}
       await net.end();
       await net.up();
       expect(await net.router('r1').sh('ip -6 route show default')).toContain('proto ra');
+
+      // The external network gets an IPv6 subnet: from now on its gateway counts, and nothing learned.
+      net.edit((topology) => {
+        topology.networks[0]!.subnets!.push({
+          name: 'ext-v6',
+          cidr: '2001:db8:e::/64',
+          gateway_ip: '2001:db8:e::1',
+        });
+      });
+      await until('the gateway is the way out', async () =>
+        (await net.router('r1').sh('ip -6 route get 2001:db8:ffff::1')).includes('via 2001:db8:e::1'),
+      );
+      expect(await net.router('r1').sh(`sysctl -n net.ipv6.conf.${device}.accept_ra`)).toBe('0\n');
+      expect(await net.router('r1').sh('ip -6 route show default')).not.toContain('proto ra');
+      expect((await net.viaduct('diff', '--exit-code')).code).toBe(0);
+
+      // And goes again: the next advertisement counts.
+      net.edit((topology) => void topology.networks[0]!.subnets!.pop());
+      await until('the default route is learned again', async () =>
+        (await net.router('r1').sh('ip -6 route show default')).includes('proto ra'),
+      );
+      expect((await net.viaduct('diff', '--exit-code')).code).toBe(0);
     } finally {
       await run(['pkill', '-F', join(net.directory, 'upstream.conf.pid')]);
       await net.remove();
