@@ -55,6 +55,25 @@ describe('a mark', () => {
     expect(ruleMark('accept')).toMatch(/^#[0-9a-f]{8}$/);
   });
 
+  test('differs for rules that differ in one place', () => {
+    const rules = Array.from(
+      { length: 20_000 },
+      (_, i) => `snat ip to 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`,
+    );
+    expect(new Set(rules.map(ruleMark)).size).toBe(rules.length);
+    expect(ruleMark('tcp dport 80 drop')).not.toBe(ruleMark('udp dport 80 drop'));
+    expect(ruleMark('')).toMatch(/^#[0-9a-f]{8}$/);
+  });
+
+  test('never changes: a later version must know the rules of an earlier one', () => {
+    expect(['accept', 'dnat ip to ip daddr map @fip_dnat'].map(ruleMark)).toMatchInlineSnapshot(`
+      [
+        "#3885cba4",
+        "#6ecb1692",
+      ]
+    `);
+  });
+
   test('stays the same when very many were asked for', () => {
     const before = ruleMark('accept');
     for (let i = 0; i < 60_000; i++) ruleMark(`tcp dport ${i} accept`);
