@@ -39,6 +39,7 @@ neutron-metadata-agent|neutron|what the metadata agent is compared with
 mariadb-server|neutron|the database of neutron-server, of which the tests start their own
 python3-pymysql|neutron|how neutron-server talks to it
 openvswitch-switch|neutron|ovsdb-server and ovs-vswitchd, of which the tests start their own
+neutron-openvswitch-agent|neutron|wires the ports of the agents in Open vSwitch, as on a node
 '
 
 groups=${*:-runtime}

@@ -73,7 +73,13 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     logger,
     known: settings.knownRouters,
     list: () => plugin.allRouters?.() ?? once(plugin.syncRouters()),
-    fetch: async (id) => (await plugin.syncRouters([id])).find((payload) => idOf(payload) === id),
+    async fetch(id, related) {
+      const payloads = await plugin.syncRouters([id]);
+      // Next hops of distributed routers come along, as what changes one may change the other.
+      if (!related)
+        owners.related(payloads.flatMap((payload) => idOf(payload) ?? []).filter((one) => one !== id));
+      return payloads.find((payload) => idOf(payload) === id);
+    },
     async build(id, payload) {
       const wanted = understand(id, payload);
       if (!wanted) return;

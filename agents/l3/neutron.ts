@@ -30,12 +30,22 @@ import { compileRouterRecord, l3Host } from './standalone.ts';
 export const neutronL3Options = (values: ConfigValues): L3Options =>
   l3Options({ ...toL3Options(values), wiring: neutronWiring(values) });
 
+/** Extensions that this version has, by their names in Neutron. */
+const EXTENSIONS: ReadonlySet<string> = new Set();
+
+const wantedExtensions = (values: ConfigValues): string[] => {
+  const names = values.AGENT?.extensions;
+  return Array.isArray(names) ? names.map(String) : [];
+};
+const loadedExtensions = (values: ConfigValues): string[] =>
+  wantedExtensions(values).filter((name) => EXTENSIONS.has(name));
+
 /** As Neutron's agent reports them; the scheduler reads agent_mode and handle_internal_only_routers. */
 export const l3Configurations = (values: ConfigValues, options: L3Options, index: RouterIndex) => ({
   agent_mode: options.agent_mode,
   handle_internal_only_routers: options.handle_internal_only_routers,
   interface_driver: values.DEFAULT?.interface_driver,
-  extensions: values.AGENT?.extensions ?? [],
+  extensions: loadedExtensions(values),
   ...index.counters(),
 });
 
@@ -43,6 +53,11 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
   const { rpc, log, values } = node;
   const options = neutronL3Options(values);
   const host = l3Host(node.host, node.packageRoot);
+  const missing = wantedExtensions(values).filter((name) => !EXTENSIONS.has(name));
+  if (missing.length > 0)
+    log.warn(
+      `[AGENT] extensions: this version does not have ${missing.join(', ')}: routers are built without`,
+    );
   const index = new RouterIndex();
   node.adopt((record) => compileRouterRecord(record, host, options));
   const known = new Set(node.recorded(['router']));

@@ -39,8 +39,11 @@ export interface OwnerQueueSettings {
   readonly known: Iterable<string>;
   /** All owners of this host by and by; nothing is known to be absent before it has ended well. */
   readonly list: () => AsyncIterable<readonly unknown[]>;
-  /** The newest payload; undefined or null: there is no such owner (any more). A rejection: it is tried again. */
-  readonly fetch: (id: string) => Promise<unknown>;
+  /**
+   * The newest payload; undefined or null: there is no such owner (any more). `related`: what else the answer has is
+   * of no interest. A rejection: it is tried again.
+   */
+  readonly fetch: (id: string, related: boolean) => Promise<unknown>;
   /** Makes it so, and keeps `present`. `at`: when the payload was asked for. A rejection: it is tried again. */
   readonly build: (id: string, payload: unknown, at: number) => Promise<void>;
   /** Makes it what is known by now. A rejection: it is tried again. */
@@ -60,6 +63,8 @@ export interface OwnerQueue {
   /** Something about them is new: they are asked for. */
   updated(ids: Iterable<string>, priority?: Priority): void;
   deleted(ids: Iterable<string>, priority?: Priority): void;
+  /** They came with the answer about another one, and go before all else. */
+  related(ids: Iterable<string>): void;
   /** What is known of it has changed: buildKnown is called. */
   known(id: string, priority?: Priority): void;
   /** A point in the order of events and requests. */
@@ -102,7 +107,10 @@ export function createOwnerQueue(settings: OwnerQueueSettings): OwnerQueue {
     backoff,
     onFailure: (id, error, failures, delay) => {
       const problem = messageOf(error);
-      note(id, `${problem} (attempt ${failures}, next in ${Math.round(delay / 1000)} s)`, problem);
+      const line = `${problem} (attempt ${failures}, next in ${Math.round(delay / 1000)} s)`;
+      // One warning for each problem; who looks closer sees every attempt.
+      if (problems.get(id) === problem) logger.debug({ [noun]: id }, line);
+      else note(id, line, problem);
     },
   });
   const listing = createQueue<undefined>({
@@ -150,15 +158,15 @@ export function createOwnerQueue(settings: OwnerQueueSettings): OwnerQueue {
       await settings.buildKnown?.(id);
       return;
     }
-    const { payload, at } = task.kind === 'fetch' ? await fetched(id) : { payload: undefined, ...task };
+    const { payload, at } = task.kind === 'fetch' ? await fetched(id, task) : { payload: undefined, ...task };
     decidedAt.set(id, Math.max(at, decidedAt.get(id) ?? 0));
     if (payload === undefined || payload === null) await settings.remove(id);
     else await settings.build(id, payload, at);
   }
 
-  async function fetched(id: string): Promise<{ payload: unknown; at: number }> {
+  async function fetched(id: string, task: OwnerTask & { kind: 'fetch' }) {
     const at = ++time;
-    return { payload: await settings.fetch(id), at };
+    return { payload: await settings.fetch(id, task.related === true), at };
   }
 
   return {
@@ -169,6 +177,9 @@ export function createOwnerQueue(settings: OwnerQueueSettings): OwnerQueue {
     },
     deleted(ids, priority = PRIORITY.userChange) {
       for (const id of ids) queue.add(id, priority, { kind: 'remove', at: ++time, by: 'event' });
+    },
+    related(ids) {
+      for (const id of ids) queue.add(id, PRIORITY.related, { kind: 'fetch', at: ++time, related: true });
     },
     known: (id, priority = PRIORITY.userChange) => queue.add(id, priority, { kind: 'known', at: ++time }),
     now: () => ++time,

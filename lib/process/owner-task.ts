@@ -5,8 +5,8 @@
 export type OwnerTask =
   /** what is known of the owner has changed: no need to ask */
   | { readonly kind: 'known'; readonly at: number }
-  /** ask for the owner and do as the answer says */
-  | { readonly kind: 'fetch'; readonly at: number }
+  /** ask for the owner and do as the answer says; `related`: because it came with another one's answer */
+  | { readonly kind: 'fetch'; readonly at: number; readonly related?: true }
   /** in a full listing that was asked for at `at` */
   | { readonly kind: 'listed'; readonly at: number; readonly payload: unknown }
   /** deleted by an event, or absent from a complete listing */
@@ -22,6 +22,7 @@ const fromListing = (task: OwnerTask): boolean =>
 export function mergeTasks(waiting: OwnerTask, added: OwnerTask): OwnerTask {
   if (waiting.kind === 'known') return added;
   if (added.kind === 'known') return waiting;
+  if (added.kind === 'fetch' && added.related && waiting.kind === 'fetch') return waiting;
   if (!fromListing(added)) return added;
   if (waiting.kind === 'fetch') return waiting;
   return added.at > waiting.at ? added : waiting;

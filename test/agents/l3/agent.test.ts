@@ -13,12 +13,16 @@ function world(knownRouters: string[] = []) {
   const server = new Map<string, unknown>();
   const statuses: [router: string, Readonly<Record<string, string>>][] = [];
   const calls: (readonly string[] | 'all')[] = [];
+  /** routers that every answer has */
+  const along: string[] = [];
   const broken = { sync: false, status: false, keys: [] as string[], reconcile: false };
   const plugin: L3Plugin = {
     async syncRouters(ids) {
       calls.push(ids ?? 'all');
       if (broken.sync) throw new Error('the broker does not answer');
-      return [...server].filter(([id]) => ids?.includes(id) ?? true).map(([, payload]) => payload);
+      return [...server]
+        .filter(([id]) => ids === undefined || ids.includes(id) || along.includes(id))
+        .map(([, payload]) => payload);
     },
     async updateFloatingIpStatuses(router, changes) {
       if (broken.status) throw new Error('the broker does not answer');
@@ -57,7 +61,7 @@ function world(knownRouters: string[] = []) {
     return payload.id;
   };
   const settle = () => vi.advanceTimersByTimeAsync(0);
-  return { server, statuses, calls, broken, built, removed, lines, agent, put, settle };
+  return { server, statuses, calls, broken, along, built, removed, lines, agent, put, settle };
 }
 
 const router = (...fips: ReturnType<typeof floatingIpPayload>[]) =>
@@ -135,6 +139,23 @@ describe('events', () => {
     agent.routersUpdated([id]);
     await settle();
     expect(removed).toEqual([id]);
+  });
+
+  it('about one that comes with others: those are asked for as well, once', async () => {
+    const { agent, put, built, calls, settle, along } = world();
+    const [id, next] = [put(router()), put(router())];
+    const both = [id, next];
+    calls.length = 0;
+    agent.routersUpdated([id]);
+    await settle();
+    expect(calls).toEqual([[id]]);
+    expect([...built.keys()]).toEqual([id]);
+    along.push(...both);
+    agent.routersUpdated([id]);
+    await settle();
+    along.length = 0;
+    expect(calls.slice(1)).toEqual([[id], [next]]);
+    expect([...built.keys()]).toEqual(both);
   });
 
   it('of deletion remove without asking', async () => {
