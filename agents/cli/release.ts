@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { AgentName } from '../../lib/config/options/table.ts';
+import { stopDaemon } from '../../lib/daemon/control.ts';
 import { namespaceExists } from '../../lib/kernel/netns.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
@@ -127,6 +128,7 @@ type Result = Pick<GivenBack, 'steps' | 'problems'>;
 async function giveOne(one: Recorded, deployment: Deployment, reconciler: Reconciler): Promise<Result> {
   if (one.damage !== undefined) return { steps: 0, problems: [one.damage] };
   if (one.record?.kind === 'network') {
+    await endAnnouncing(one);
     const { dhcp_confs } = dhcpOptions(optionsOf(deployment.facts.options, 'dhcp'));
     giveBack(networkDirectory(dhcp_confs, one.owner));
     return { steps: 0, problems: [] };
@@ -137,6 +139,17 @@ async function giveOne(one: Recorded, deployment: Deployment, reconciler: Reconc
   prepare(reconciler, one, wanted);
   const { steps, failures } = await reconciler.reconcile(one.owner, 'release');
   return { steps, problems: failures.map(({ key, message }) => `${key}: ${message}`) };
+}
+
+/** Neutron's DHCP agent has no radvd, and would not know ours. That of a router is kept: its L3 agent has one. */
+async function endAnnouncing({ groups }: Recorded): Promise<void> {
+  const rows = groups.flat();
+  for (const daemon of rows) {
+    if (daemon.kind !== 'daemon' || daemon.service !== 'radvd') continue;
+    await stopDaemon(daemon);
+    for (const row of rows)
+      if (row.kind === 'file' && row.reloads === daemon.key) fs.rmSync(row.path, { force: true });
+  }
 }
 
 /** Nothing is on record any more, and nobody works with it. */

@@ -33,6 +33,8 @@ export interface L3AgentSettings {
   readonly farewell?: Farewell;
   /** a router that goes is not built elsewhere, as Neutron does when it moves one */
   readonly removedForGood?: boolean;
+  /** why a router is left to whoever built it, one sentence; undefined: it is ours to build */
+  readonly refuse?: (id: string, payload: unknown) => string | undefined;
   /** routers worked on at the same time, 8 if not given */
   readonly concurrency?: number;
   readonly backoff?: Partial<Backoff>;
@@ -81,6 +83,11 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
       return payloads.find((payload) => idOf(payload) === id);
     },
     async build(id, payload) {
+      const refusal = settings.refuse?.(id, payload);
+      if (refusal !== undefined) {
+        note(id, refusal);
+        return;
+      }
       const wanted = understand(id, payload);
       if (!wanted) return;
       if (wanted.groups.length === 0) await remove(id, wanted.router);

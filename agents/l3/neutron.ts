@@ -4,6 +4,7 @@ import { Withdrawals } from '../../lib/announcement/farewell.ts';
 import { toL3Options } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
+import { legacyTables } from '../../lib/kernel/xtables.ts';
 import type { L3Plugin } from '../../lib/model/source.ts';
 import { neutronPaths, routerLeftovers } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
@@ -26,6 +27,7 @@ import { routerNamespace } from './compile/namespace.ts';
 import { type L3Options, l3Options } from './options.ts';
 import { RouterIndex } from './router-index.ts';
 import { compileRouterRecord, l3Host } from './standalone.ts';
+import { unbuiltFeatures } from './unbuilt-features.ts';
 
 export const neutronL3Options = (values: ConfigValues): L3Options =>
   l3Options({ ...toL3Options(values), wiring: neutronWiring(values) });
@@ -64,6 +66,7 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
   const left = routersLeft(options.namespace_suffix).filter((id) => !known.has(id));
   const namespaceOf = (id: string): string => routerNamespace(id, options.namespace_suffix);
   const paths = neutronPaths(values);
+  const extensions = [values.AGENT?.extensions ?? []].flat().map(String);
   const agent = createL3Agent({
     plugin: indexing(new L3PluginApi(rpc, node.host), index, () => reporting.confirm()),
     reconciler: withLeftovers(node.reconciler, {
@@ -76,7 +79,24 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     logger: log,
     farewell: new Withdrawals((router, message) => log.warn({ router }, message)),
     knownRouters: [...known, ...left],
+    refuse(id, payload) {
+      // Without a record it is as Neutron's agent built it.
+      if (!left.includes(id) || node.records.has(id)) return undefined;
+      const features = unbuiltFeatures(payload, extensions);
+      return features.length === 0
+        ? undefined
+        : `the router has ${features.join(', ')}, which this version does not build: it stays as it is, unmanaged`;
+    },
   });
+
+  for (const id of left) {
+    const tables = legacyTables(namespaceOf(id));
+    if (tables.length > 0)
+      log.warn(
+        { router: id, tables },
+        'Neutron’s agent used iptables-legacy here: its rules stay in force beside ours until they are removed by hand',
+      );
+  }
 
   const unbuilt = (what: string) => (routerId: string) =>
     log.debug({ router: routerId }, `${what}: distributed routers are not built by this version`);

@@ -4,6 +4,7 @@
  * and (by iptables-restore) put in. Sources: include/uapi/linux/netfilter/nf_tables.h, iptables-restore(8).
  */
 import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import { counters } from './counters.ts';
 import {
   attributeList,
@@ -14,7 +15,7 @@ import {
   NetlinkSocket,
   textOf,
 } from './netlink.ts';
-import { inNamespace } from './netns.ts';
+import { inNamespace, namespaceExists } from './netns.ts';
 import { loadRuleset } from './nftables.ts';
 
 const SUBSYSTEM = 10 << 8;
@@ -105,6 +106,26 @@ const readChains = (socket: NetlinkSocket, family: XtFamily): XtChain[] =>
 /** Chains of iptables. `socket` is a NETLINK_NETFILTER one. */
 export function readXtChains(socket: NetlinkSocket): XtChain[] {
   return [...familiesInUse(socket)].flatMap((family) => readChains(socket, family));
+}
+
+/**
+ * Tables of the old iptables (iptables-legacy) that are in use in a namespace; [] where the kernel has none. Their rules
+ * are not nftables' and are seen by iptables-legacy alone.
+ */
+export function legacyTables(ns: string): string[] {
+  if (!namespaceExists(ns)) return [];
+  const namesIn = (file: string): string[] => {
+    try {
+      const text = fs.readFileSync(`/proc/thread-self/net/${file}`, 'utf8');
+      return text.split('\n').filter((name) => name !== '');
+    } catch {
+      return [];
+    }
+  };
+  return inNamespace(ns, () => [
+    ...namesIn('ip_tables_names').map((name) => `ip ${name}`),
+    ...namesIn('ip6_tables_names').map((name) => `ip6 ${name}`),
+  ]);
 }
 
 /** The chain a rule ends in: the verdict of its immediate expression. */

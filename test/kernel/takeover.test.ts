@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { inNamespace } from '../../lib/kernel/netns.ts';
+import { legacyTables } from '../../lib/kernel/xtables.ts';
 import { setStepHook } from '../../lib/namespace/apply.ts';
 import * as rows from '../../lib/namespace/rows.ts';
 import { openSteps, pair, ROUTER, RowRig } from './row-rig.ts';
@@ -120,6 +121,17 @@ describe('a namespace with the iptables rules of Neutron’s L3 agent', () => {
     setStepHook(undefined);
     await rig.build('r', pair, ruleset);
     expect(tables()).toEqual(['table inet viaduct']);
+  });
+
+  test('is known to have rules of the old iptables, which are not nftables’', (context) => {
+    expect(legacyTables(ROUTER)).toEqual([]);
+    try {
+      inRouter(['ip6tables-legacy', '-t', 'mangle', '-N', 'neutron-l3-agent-mark']);
+    } catch {
+      context.skip('this kernel has no iptables but nftables');
+    }
+    expect(legacyTables(ROUTER)).toEqual(['ip6 mangle']);
+    expect(legacyTables('qrouter-vdt-nowhere')).toEqual([]);
   });
 
   test('gets them back, and only then ours go', async () => {

@@ -9,7 +9,7 @@ import { floatingIpPayload, routerPayload } from './compile/payload.ts';
 type Payload = ReturnType<typeof routerPayload> & { _floatingips: ReturnType<typeof floatingIpPayload>[] };
 
 /** A controller, a host and an agent between them; all three can be made to fail. */
-function world(knownRouters: string[] = []) {
+function world(knownRouters: string[] = [], refuse?: (id: string) => string | undefined) {
   const server = new Map<string, unknown>();
   const statuses: [router: string, Readonly<Record<string, string>>][] = [];
   const calls: (readonly string[] | 'all')[] = [];
@@ -54,6 +54,7 @@ function world(knownRouters: string[] = []) {
     host: { name: 'net-1' },
     logger: { debug: () => {}, info: () => {}, warn: (_fields, message) => void lines.push(message) },
     knownRouters,
+    ...(refuse ? { refuse } : {}),
     backoff: { first: 1000, jitter: 0 },
   });
   const put = (payload: { id: string }) => {
@@ -117,6 +118,36 @@ describe('full sync', () => {
     await settle();
     expect(removed).toEqual([]);
     expect(built.has(id)).toBe(true);
+  });
+});
+
+describe('a router that is left to whoever built it', () => {
+  it('is neither built nor removed, and is a problem with its reason until it is ours', async () => {
+    let reason: string | undefined = 'the router has port forwardings: it stays as it is';
+    const left = router();
+    const { agent, put, built, removed, lines, settle } = world([left.id], (id) =>
+      id === left.id ? reason : undefined,
+    );
+    const ids = [put(left), put(router())];
+    agent.start();
+    await settle();
+    expect([...built.keys()]).toEqual([ids[1]]);
+    expect(agent.state()).toMatchObject({ pending: 0, problems: { [left.id]: reason } });
+    agent.routersUpdated([left.id]);
+    await settle();
+    expect([removed, lines]).toEqual([[], [reason]]);
+    reason = undefined;
+    agent.routersUpdated([left.id]);
+    await settle();
+    expect(built.has(left.id)).toBe(true);
+    expect(agent.state().problems).toEqual({});
+  });
+
+  it('goes when it is deleted', async () => {
+    const { agent, removed, settle } = world(['left'], () => 'not ours');
+    agent.start();
+    await settle();
+    expect(removed).toEqual(['left']);
   });
 });
 

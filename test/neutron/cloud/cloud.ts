@@ -89,6 +89,8 @@ export class Cloud {
     const novaAnswers = new Map<string, Buffer>();
     const nova = http.createServer((request, response) => {
       novaRequests.push({ path: request.url ?? '', headers: request.headers });
+      // Neutron's agent fails without it.
+      response.setHeader('content-type', 'text/plain');
       const usual = `instance ${String(request.headers['x-instance-id'])}`;
       response.end(novaAnswers.get(request.url ?? '') ?? usual);
     });
