@@ -44,6 +44,15 @@ const slaacOf = (actor: Actor): Claim =>
     };
   });
 
+const lease6Of = (actor: Actor): Claim =>
+  claim(`${actor.name}: DHCPv6 lease`, async () => {
+    const found = await learnedAddresses(actor.namespace);
+    return {
+      passed: found.includes(actor.ipv6) && found.length === 1,
+      seen: found.length > 0 ? `${found.join(', ')} by DHCPv6` : 'no address',
+    };
+  });
+
 const withoutRouter = (actor: Actor): Claim =>
   claim(`${actor.name}: no way out by IPv6`, async () => {
     const routed = await hasIpv6Router(actor.namespace);
@@ -109,6 +118,8 @@ function claimsOf(scene: Scene): Claim[] {
     isolated('blue-web: red is out of reach', blueWeb, redDb),
     ...[redWeb, blueWeb].map((one) => metadataOf(one)),
     ...[redWeb, redDb, labA, labB].map(slaacOf),
+    ...[blueWeb, blueDb].map(lease6Of),
+    reaches('blue-db: internet by IPv6', blueDb, OUTSIDE_IPV6, 'internet', blueDb.ipv6),
     reaches('red-db: internet by IPv6', redDb, OUTSIDE_IPV6, 'internet', redDb.ipv6),
     reaches('internet: red-web by IPv6', internet, redWeb.ipv6, 'red-web', internet.ipv6),
     reaches('lab-a: lab-b without a router', labA, labB.ipv6, 'lab-b', labA.ipv6),

@@ -72,7 +72,7 @@ export async function ping(ns: string, address: string): Promise<number> {
   return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
 }
 
-/** IPv6 addresses the kernel made itself on eth0 from router advertisements, and that it may use. */
+/** IPv6 addresses of eth0 that it has for a time, by router advertisements or DHCPv6, and may use. */
 export async function learnedAddresses(ns: string): Promise<string[]> {
   const { stdout } = await runInside(ns, ['ip', '-6', '-o', 'address', 'show', 'dev', 'eth0', 'dynamic']);
   const usable = stdout.split('\n').filter((line) => !/tentative|deprecated/.test(line));

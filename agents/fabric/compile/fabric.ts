@@ -64,23 +64,29 @@ function configureStatic(ns: string, port: InstancePort, dev: string): Row[] {
   return rows;
 }
 
-function dhcpClient(instance: Instance, dev: string, host: InstanceHost): Row[] {
+/** One client for each IP version: dhclient can't do both. Their files are told apart by `6`. */
+function dhcpClient(instance: Instance, dev: string, version: 4 | 6, host: InstanceHost): Row[] {
   const ns = instance.namespace;
   const directory = `${host.directory}/${instance.id}`;
   const at = (suffix: string): string => `${directory}/${dev}.${suffix}`;
-  const argv = ['dhclient', '-4', '-nw', '-cf', at('conf'), '-pf', at('pid'), '-lf', at('leases')];
+  const ending = version === 6 ? '6' : '';
+  const files = ['-cf', at('conf'), '-pf', at(`pid${ending}`), '-lf', at(`leases${ending}`)];
   return [
     file({ ns, path: at('conf'), content: host.clientConfiguration({ instance: instance.id, device: dev }) }),
     daemon({
       ns,
-      service: 'dhclient',
+      service: `dhclient${ending}`,
       id: `${instance.id}/${dev}`,
-      argv: [...argv, '-sf', host.leaseScript, dev],
-      pidFile: at('pid'),
+      argv: ['dhclient', `-${version}`, '-nw', ...files, '-sf', host.leaseScript, dev],
+      pidFile: at(`pid${ending}`),
       directory,
     }),
   ];
 }
+
+/** IP versions of which a port's addresses come by DHCP: not those made from router advertisements. */
+const versionsByDhcp = ({ fixed_ips }: InstancePort): (4 | 6)[] =>
+  ([4, 6] as const).filter((version) => fixed_ips.some((ip) => ip.ip_version === version && !ip.auto));
 
 /** A namespace that stands for a virtual machine. Its first port is eth0, the next eth1, … */
 export function compileInstance(instance: Instance, host: InstanceHost): RowGroup[] {
@@ -91,8 +97,8 @@ export function compileInstance(instance: Instance, host: InstanceHost): RowGrou
     const dev = device(position);
     groups.push(plugBridge({ ns, device: dev, port, mtu: port.mtu }));
     if (instance.configure === 'static') groups.push(configureStatic(ns, port, dev));
-    else if (instance.configure === 'dhcp' && port.fixed_ips.some((ip) => ip.ip_version === 4))
-      groups.push(dhcpClient(instance, dev, host));
+    else if (instance.configure === 'dhcp')
+      for (const version of versionsByDhcp(port)) groups.push(dhcpClient(instance, dev, version, host));
   }
   return groups;
 }

@@ -18,6 +18,7 @@ describe('the demo’s topology', () => {
     });
     expect(blue).toMatchObject({
       ip: '10.0.0.5',
+      ipv6: '2001:db8:3::5',
       floatingIp: '203.0.113.201',
       namespace: 'vm-blue-web',
       dhcp: true,
