@@ -3,7 +3,9 @@ import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { networkOf } from '../bench/networks-under-test.ts';
 import { output } from '../e2e/shell.ts';
 import { floatingIp, routerPayload } from '../kernel/routers.ts';
-import { everything, PretendRig } from './pretend/rig.ts';
+import { fullSyncs } from './cloud/agent-log.ts';
+import { everything } from './cloud/everything.ts';
+import { PretendRig } from './pretend/rig.ts';
 import { mishaps, type Tampering } from './pretend/server.ts';
 
 const ROUTERS = 6;
@@ -27,8 +29,7 @@ const updated = (...numbers: number[]): void =>
   rig.server.notify('l3_agent.bench', 'routers_updated', { routers: numbers.map(idOf) });
 const resync = (topic: 'l3_agent' | 'dhcp_agent'): void =>
   rig.server.notify(`${topic}.bench`, 'agent_updated', { payload: { admin_state_up: true } });
-const listings = (role: 'l3' | 'dhcp'): number =>
-  rig.log(role).filter(({ msg }) => /^full sync: all \w+ of this host are known$/.test(msg)).length;
+const listings = (role: 'l3' | 'dhcp'): number => fullSyncs(rig.node.agent(role));
 
 /** Tampers with the first answers to a method that `which` picks. */
 function first(

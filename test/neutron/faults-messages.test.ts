@@ -6,7 +6,8 @@ import { wrap } from '../../lib/rpc/envelope.ts';
 import { hexId } from '../../lib/rpc/identifiers.ts';
 import { instancePort, networkOf } from '../bench/networks-under-test.ts';
 import { routerPayload, testId } from '../kernel/routers.ts';
-import { everything, PretendRig } from './pretend/rig.ts';
+import { everything } from './cloud/everything.ts';
+import { PretendRig } from './pretend/rig.ts';
 import { stranger } from './rabbit/parties.ts';
 
 const ROUTER = routerPayload(1, { floatingIps: 1 });

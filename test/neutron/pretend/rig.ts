@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listNamespaces } from '../../../lib/kernel/netns.ts';
 import { output, until } from '../../e2e/shell.ts';
+import { complaintsOf, type LogLine, logOf } from '../cloud/agent-log.ts';
 import { NetworkNode, type NodeAgent, type NodeOptions } from '../cloud/node.ts';
 import { requirePrivateMachine } from '../cloud/private.ts';
 import { TestBroker } from '../rabbit/broker.ts';
@@ -11,12 +12,6 @@ import { PretendServer } from './server.ts';
 
 /** As the payloads of test/bench/networks-under-test.ts name it. */
 export const HOST = 'bench';
-
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly [field: string]: unknown;
-}
 
 export class PretendRig {
   readonly directory = fs.mkdtempSync(join(tmpdir(), 'vdt-pretend-'));
@@ -70,43 +65,11 @@ export class PretendRig {
     );
   }
 
-  /** What an agent logged so far. */
   log(role: NodeAgent): LogLine[] {
-    return this.node
-      .agent(role)
-      .tail(50_000_000)
-      .split('\n')
-      .flatMap((line) => {
-        try {
-          return [JSON.parse(line) as LogLine];
-        } catch {
-          return [];
-        }
-      });
+    return logOf(this.node.agent(role));
   }
 
-  /** The warnings and errors that an agent logs while `work` is done. */
-  async complaints(role: NodeAgent, work: () => Promise<unknown>): Promise<string[]> {
-    const before = this.log(role).length;
-    await work();
-    return this.log(role)
-      .slice(before)
-      .filter(({ level }) => level === 'warn' || level === 'error')
-      .map(({ msg }) => msg);
+  complaints(role: NodeAgent, work: () => Promise<unknown>): Promise<string[]> {
+    return complaintsOf(this.node.agent(role), work);
   }
-}
-
-/** Everything in the namespaces of this machine that a fault could take away. */
-export async function everything(): Promise<string> {
-  const parts: string[] = [];
-  for (const ns of listNamespaces().sort()) {
-    const show = (...argv: string[]): Promise<string> => output('ip', '-n', ns, '-o', ...argv);
-    const rules = await output('ip', 'netns', 'exec', ns, 'nft', '-s', 'list', 'ruleset');
-    parts.push(ns, await show('-d', 'link'), await show('address'), await show('route'), rules);
-  }
-  return parts
-    .join('\n')
-    .replace(/ tentative\b/g, '')
-    .replace(/valid_lft \d+sec preferred_lft \d+sec/g, '')
-    .replace(/\b(hello|tcn|topology_change|gc)_timer +[\d.]+/g, '');
 }

@@ -5,11 +5,13 @@ export class Relay {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  target: number;
   /** what happens to new connections */
   accepting = true;
   /** how many connections were made */
   count = 0;
 
+  /** @param target port; 0: to be said before the first connection comes */
   static async to(target: number): Promise<Relay> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -18,6 +20,7 @@ export class Relay {
 
   private constructor(server: Server, target: number) {
     this.#server = server;
+    this.target = target;
     const address = server.address();
     this.port = typeof address === 'object' && address ? address.port : 0;
     server.on('connection', (near) => {
@@ -26,7 +29,7 @@ export class Relay {
         return;
       }
       this.count += 1;
-      const far = connect(target, '127.0.0.1');
+      const far = connect(this.target, '127.0.0.1');
       for (const [one, other] of [
         [near, far],
         [far, near],
