@@ -42,6 +42,13 @@ function inDirectory(directory: string, fn: () => void): void {
   }
 }
 
+/** @throws Error if it can't be made */
+export function makeDirectory(path: string): void {
+  if (fs.existsSync(path)) return;
+  counters.writes += 1;
+  fs.mkdirSync(path, { recursive: true, mode: 0o755 });
+}
+
 function remove(path: string): void {
   counters.writes += 1;
   fs.rmSync(path, { recursive: true, force: true });

@@ -9,8 +9,12 @@ import { port as portSchema } from '../../lib/model/port.ts';
 /** Deleted ports are remembered for so long: a message about one may still be under way. */
 const DELETED_MS = 24 * 3_600_000;
 
+const knownSubnet = z.looseObject({ id: z.string(), enable_dhcp: z.boolean().nullish() });
+/** Subnets stay the objects they are: by that, what was made of them is found again. */
 const payload = z.looseObject({
-  subnets: z.array(z.looseObject({ id: z.string(), enable_dhcp: z.boolean().nullish() })).nullish(),
+  subnets: z
+    .array(z.custom<z.output<typeof knownSubnet>>((value) => knownSubnet.safeParse(value).success))
+    .nullish(),
   ports: z.array(z.unknown()).nullish(),
 });
 type Payload = z.output<typeof payload>;
@@ -25,7 +29,17 @@ const known = z.looseObject({
 });
 type KnownPort = z.output<typeof known>;
 
-const portIn = (value: unknown): KnownPort | undefined => known.safeParse(value).data;
+const readPorts = new WeakMap<object, KnownPort>();
+
+/** Each port object is looked at once, however many others are created beside it. */
+function portIn(value: unknown): KnownPort | undefined {
+  const key = typeof value === 'object' && value !== null ? value : undefined;
+  const before = key && readPorts.get(key);
+  if (before) return before;
+  const { data } = known.safeParse(value);
+  if (key && data) readPorts.set(key, data);
+  return data;
+}
 const addressesOf = ({ fixed_ips }: KnownPort): string[] =>
   (fixed_ips ?? []).flatMap(({ ip_address }) => ip_address ?? []);
 const subnetsOf = ({ fixed_ips }: KnownPort): string =>

@@ -10,6 +10,7 @@ import { announcedPrefixes, radvdPlace } from './compile/announcement.ts';
 import { dnsmasqArguments, mostLeases } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
+import { servesNetwork } from './compile/subnets.ts';
 import * as files from './directory.ts';
 import type { DnsmasqProcess } from './dnsmasq-process.ts';
 import { initialLeases, type Lease, leasesOfOthers, parseLeases, staleLeases } from './leases.ts';
@@ -57,13 +58,31 @@ export class Services {
   /** networks whose dnsmasq could not watch its directories when it was started */
   private readonly unwatched = new Set<string>();
 
+  private readonly withoutLogs: DhcpOptions;
+
   constructor(settings: ServiceSettings) {
     this.settings = settings;
+    this.withoutLogs = { ...settings.options, dnsmasq_base_log_dir: '' };
+  }
+
+  /** With a directory for dnsmasq's log if one is wanted, and without a log if it can't be made, as Neutron's agent. */
+  private optionsOf(network: Network): DhcpOptions {
+    const { options, warn } = this.settings;
+    if (!options.dnsmasq_base_log_dir || !servesNetwork(network)) return options;
+    const directory = `${options.dnsmasq_base_log_dir}/${network.id}`;
+    try {
+      files.makeDirectory(directory);
+      return options;
+    } catch (error) {
+      warn(network.id, `dnsmasq keeps no log in ${directory}: ${(error as Error).message}`);
+      return this.withoutLogs;
+    }
   }
 
   /** @throws MissingPort */
   compile(network: Network): CompiledNetwork & { readonly runs: boolean } {
-    const { host, options, process } = this.settings;
+    const { host, process } = this.settings;
+    const options = this.optionsOf(network);
     const directory = networkDirectory(options.dhcp_confs, network.id);
     const running = process.running({ pidFile: `${directory}/pid`, id: network.id });
     const plain = dnsmasqArguments({ network, options, directory, watch: false });

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { type Bench, freshDirectory, medianOf, most } from './benches.ts';
-import type { DhcpFigures, PortFigures } from './dhcp-figures.ts';
+import type { DhcpFigures, LoadFigures, PortFigures } from './dhcp-figures.ts';
 import { rounded } from './figures.ts';
 import { type Measured, sandbox } from './sandbox.ts';
 
@@ -90,4 +90,30 @@ export async function portAdd(present: number, bench: Bench): Promise<PortFigure
     );
   }
   return { bench: 'dhcp-port-add', present, ms: rounded(medianOf(found, 'ms')) };
+}
+
+const STAYING = 50;
+const ADDED = 1000;
+const SECONDS = 10;
+
+/** Ports added to one network while clients renew; once, for it is a story rather than a figure. */
+export async function load(bench: Bench): Promise<LoadFigures> {
+  const state = freshDirectory(bench.directory, 'state');
+  const [measured] = await sandbox([['dhcp-load', state, ...[STAYING, ADDED, SECONDS].map(String)]]);
+  const of = (key: string): number => rounded(measured![key] ?? Number.NaN, 1);
+  bench.progress(`dhcp-load: ${of('added')} ports in ${of('added_ms')} ms`);
+  return {
+    bench: 'dhcp-load',
+    added: of('added'),
+    clients: STAYING,
+    offer_p50_ms: of('offer_p50_ms'),
+    offer_p99_ms: of('offer_p99_ms'),
+    renewals: of('renewals'),
+    renewal_p99_ms: of('renewal_p99_ms'),
+    naks: of('naks'),
+    wrong: of('wrong'),
+    unanswered: of('unanswered'),
+    restarts: of('restarts'),
+    signals: of('signals'),
+  };
 }

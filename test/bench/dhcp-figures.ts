@@ -36,6 +36,41 @@ export interface PortFigures {
   readonly ms: number;
 }
 
+/** Ports added to a network in ten seconds, while clients renew. */
+export interface LoadFigures {
+  readonly bench: 'dhcp-load';
+  readonly added: number;
+  readonly clients: number;
+  /** from a new port's first question, when the agent has just heard of it, to the offer */
+  readonly offer_p50_ms: number;
+  readonly offer_p99_ms: number;
+  readonly renewals: number;
+  readonly renewal_p99_ms: number;
+  readonly naks: number;
+  /** answers with another's address */
+  readonly wrong: number;
+  readonly unanswered: number;
+  readonly restarts: number;
+  readonly signals: number;
+}
+
+export const LOAD_HEADS = [
+  'ports added',
+  'clients',
+  'offer p50 ms',
+  'p99 ms',
+  'renewals',
+  'p99 ms',
+  'NAKs',
+  'wrong',
+  'unanswered',
+  'restarts',
+  'signals',
+] as const;
+
+export const loadRow = ({ bench: _, ...figures }: LoadFigures): TableRow =>
+  Object.values(figures).map(String);
+
 export const DHCP_HEADS = [
   'networks',
   'cold ms',

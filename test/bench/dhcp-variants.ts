@@ -9,6 +9,7 @@ import { readPidFile, readProcess, stopProcess } from '../../lib/kernel/process.
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
 import { replayWithDaemons } from './dhcp-floor.ts';
+import { dhcpLoad } from './dhcp-load.ts';
 import { median } from './figures.ts';
 import { requireEmpty, residentMegabytes, stopwatch } from './measuring.ts';
 import {
@@ -233,5 +234,7 @@ export const DHCP_VARIANTS: Readonly<Record<string, (...args: string[]) => Promi
   'dhcp-record': (count, state, path) => record(Number(count), state!, path!),
   'dhcp-floor': (state, path) => floor(state!, path!),
   'dhcp-port-add': (present, state) => addPorts(Number(present), state!),
+  'dhcp-load': (state, staying, added, seconds) =>
+    dhcpLoad({ state: state!, staying: Number(staying), added: Number(added), seconds: Number(seconds) }),
   'dhcp-end': (state) => endDaemons(state!),
 };

@@ -1,6 +1,6 @@
 /** What the benches found, as JSON lines and as tables. Milliseconds are for all routers together. */
 import type { TableRow } from '../../agents/cli/table.ts';
-import type { DhcpFigures, PortFigures } from './dhcp-figures.ts';
+import type { DhcpFigures, LoadFigures, PortFigures } from './dhcp-figures.ts';
 
 export interface RoutersFigures {
   readonly bench: 'routers';
@@ -37,7 +37,7 @@ export interface FloatingIpFigures {
   readonly ms: number;
 }
 
-export type Figures = RoutersFigures | FloatingIpFigures | DhcpFigures | PortFigures;
+export type Figures = RoutersFigures | FloatingIpFigures | DhcpFigures | PortFigures | LoadFigures;
 
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

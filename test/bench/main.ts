@@ -5,11 +5,14 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { renderTable, type TableRow } from '../../agents/cli/table.ts';
 import { type Bench, floatingIpAdd, routers } from './benches.ts';
-import { dhcp, portAdd } from './dhcp-benches.ts';
+import { dhcp, load, portAdd } from './dhcp-benches.ts';
 import {
   DHCP_HEADS,
   type DhcpFigures,
   dhcpRow,
+  LOAD_HEADS,
+  type LoadFigures,
+  loadRow,
   PORT_HEADS,
   type PortFigures,
   portRow,
@@ -104,6 +107,14 @@ const showPorts = (bench: Bench, { json }: Options, present: readonly number[]):
       ),
   );
 
+const showLoad = (bench: Bench, { json }: Options): Promise<void> =>
+  show<LoadFigures>(
+    json,
+    [1],
+    () => load(bench),
+    (found) => tableOf(LOAD_HEADS, found.map(loadRow)),
+  );
+
 const BENCHES: Readonly<Record<string, (bench: Bench, options: Options) => Promise<void>>> = {
   routers: async (bench, options) => {
     await showRouters(bench, options);
@@ -113,7 +124,9 @@ const BENCHES: Readonly<Record<string, (bench: Bench, options: Options) => Promi
   dhcp: async (bench, options) => {
     await showNetworks(bench, options);
     await showPorts(bench, options, PORTS);
+    await showLoad(bench, options);
   },
+  'dhcp-load': showLoad,
   'dhcp-port-add': (bench, options) => showPorts(bench, options, options.n ?? PORTS),
 };
 

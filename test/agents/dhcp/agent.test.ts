@@ -108,7 +108,13 @@ function fakeHost() {
   };
 }
 
-function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetworks?: string[] } = {}) {
+interface Settings {
+  readonly knownNetworks?: string[];
+  readonly leftNetworks?: string[];
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+function setUp(first: unknown[], settings: Settings = {}) {
   const host = fakeHost();
   const ready: string[] = [];
   const warnings: string[] = [];
@@ -135,7 +141,7 @@ function setUp(first: unknown[], settings: { knownNetworks?: string[]; leftNetwo
       },
       reconciler: host.reconciler,
       process: host.process,
-      options: dhcpOptions({ dhcp_confs: confs }),
+      options: dhcpOptions({ dhcp_confs: confs, ...settings.options }),
       host: HOST,
       logger: { debug() {}, info() {}, warn: (_fields, message) => void warnings.push(message) },
       knownNetworks: settings.knownNetworks ?? [],
@@ -197,6 +203,21 @@ describe('the DHCP agent', () => {
       'release 10.0.1.6',
     ]);
     expect(site.host.released).toEqual([{ mac: macOf(6), ip: '10.0.1.6', server: '10.0.1.2' }]);
+  });
+
+  it("makes the directory of dnsmasq's log, and serves without a log where that fails", async () => {
+    const logs = join(confs, 'logs');
+    const withLogs = setUp([payloadOf(vm(5, '10.0.1.5'))], { options: { dnsmasq_base_log_dir: logs } });
+    await startAndForget(withLogs);
+    expect(existsSync(join(logs, NETWORK))).toBe(true);
+    expect(withLogs.host.daemon()?.argv).toContain(`--log-facility=${logs}/${NETWORK}/dhcp_dns_log`);
+
+    writeFileSync(join(confs, 'file'), '');
+    const below = { dnsmasq_base_log_dir: join(confs, 'file/logs') };
+    const without = setUp([payloadOf(vm(5, '10.0.1.5'))], { options: below });
+    await startAndForget(without);
+    expect(without.host.daemon()?.argv.join(' ')).not.toContain('--log');
+    expect(without.warnings.join()).toContain('keeps no log');
   });
 
   it('a dnsmasq that can watch no directories is started without and told by signals', async () => {
