@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addedOpts } from '../../../../agents/dhcp/compile/dnsmasq.ts';
+import type { Network } from '../../../../lib/model/network.ts';
+import { MODES } from './modes.ts';
 import { dhcpPort, network, portPayload, subnetPayload } from './payload.ts';
 import { argumentsOf, compiled, recordedNetworks } from './rendered.ts';
 
@@ -35,13 +37,15 @@ describe.skipIf(!installed)('the dnsmasq of this machine', () => {
     ],
   );
 
-  it.each([
+  const given: readonly (readonly [name: string, network: () => Network])[] = [
     ['dhcp-opts', () => recordedNetworks('dhcp-opts', 'get_network_info-3')[0]!],
     ['dual-stack', () => recordedNetworks('dual-stack', 'get_network_info-10')[0]!],
     ['legacy-basic', () => recordedNetworks('legacy-basic', 'get_network_info-8')[0]!],
     ['hostile', () => hostile],
-  ])('accepts arguments, hosts and options of %s', (name, given) => {
-    const result = compiled(given(), { dhcp_confs: join(directory, name) });
+    ...MODES.map(([name, one]) => [name, () => one] as const),
+  ];
+  it.each(given)('accepts arguments, hosts and options of %s', (name, network) => {
+    const result = compiled(network(), { dhcp_confs: join(directory, name) });
     const own = result.service!.directory;
     mkdirSync(addedOpts(own), { recursive: true });
     for (const row of result.groups.flat())
