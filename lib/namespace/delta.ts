@@ -10,7 +10,7 @@ import type { ActualRow } from './actual.ts';
 import { difference } from './difference.ts';
 import { isRecognised, isStale } from './ownership.ts';
 import { type Change, goesWithNamespace } from './plan.ts';
-import type { DaemonRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup } from './rows.ts';
+import type { DaemonRow, FileRow, NamespaceName, NetnsRow, NftTableRow, Row, RowGroup } from './rows.ts';
 
 interface Wanted {
   row: Row;
@@ -27,13 +27,16 @@ function missingFrom(others: ReadonlySet<RowGroup>, these: ReadonlySet<RowGroup>
   return missing;
 }
 
+/** What lives on by itself, where others can change it. */
+export type StandingRow = NetnsRow | DaemonRow | FileRow;
+
 export class Delta {
   private readonly groups = new Map<string, ReadonlySet<RowGroup>>();
   private readonly wanted = new Map<string, Wanted>();
   private readonly byNamespace = new Map<NamespaceName, Map<string, Row>>();
   private readonly actual = new Map<NamespaceName, Map<string, Found>>();
   /** owner → what of it lives on by itself and wants watching */
-  private readonly standing = new Map<string, Map<string, NetnsRow | DaemonRow>>();
+  private readonly standing = new Map<string, Map<string, StandingRow>>();
   /** owner → key → the row that was wanted last under that key, if it no longer is */
   private readonly dirty = new Map<string, Map<string, Row | undefined>>();
 
@@ -79,7 +82,7 @@ export class Delta {
       known.row = row;
     } else this.wanted.set(row.key, { row, owners: new Map([[owner, row]]) });
     this.index(row);
-    if (row.kind === 'netns' || row.kind === 'daemon') {
+    if (row.kind === 'netns' || row.kind === 'daemon' || row.kind === 'file') {
       const rows = this.standing.get(owner);
       if (rows) rows.set(row.key, row);
       else this.standing.set(owner, new Map([[row.key, row]]));
@@ -138,8 +141,8 @@ export class Delta {
     return [...(this.byNamespace.get(ns)?.values() ?? [])];
   }
 
-  /** Namespaces and daemons an owner wants; costs nothing for all its other rows. */
-  standingOf(owner: string): (NetnsRow | DaemonRow)[] {
+  /** Namespaces, daemons and files an owner wants; costs nothing for all its other rows. */
+  standingOf(owner: string): StandingRow[] {
     return [...(this.standing.get(owner)?.values() ?? [])];
   }
 

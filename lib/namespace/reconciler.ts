@@ -9,6 +9,7 @@ import type { ActualRow } from './actual.ts';
 import { Announcer } from './announcer.ts';
 import { apply, type Outcome } from './apply.ts';
 import { Delta } from './delta.ts';
+import { FileWatch } from './file-watch.ts';
 import { type Change, plan, type Step } from './plan.ts';
 import { addPorts, applyPorts, type PortSwitch, portKey, portSteps, withoutOrphans } from './port-switch.ts';
 import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
@@ -82,6 +83,8 @@ export class Reconciler {
   private readonly unsaved = new Map<string, unknown>();
   private readonly changedNamespaces = new Set<NamespaceName>();
   private readonly changedHostLinks = new Set<string>();
+  private readonly changedFiles = new Set<string>();
+  private readonly fileWatch = new FileWatch((key) => this.suspectFile(key));
   private closed = false;
 
   constructor(settings: ReconcilerSettings = {}) {
@@ -179,6 +182,7 @@ export class Reconciler {
     for (const { stop } of this.watchedDaemons.values()) stop();
     this.settings.portSwitch?.close();
     this.announcer.close();
+    this.fileWatch.close();
     this.monitor?.close();
   }
 
@@ -325,6 +329,7 @@ export class Reconciler {
     for (const row of this.delta.standingOf(owner)) {
       if (row.kind === 'netns') this.watchNamespace(row.ns);
       else if (row.kind === 'daemon') this.watchDaemon(owner, row);
+      else this.fileWatch.watch(row);
     }
   }
 
@@ -400,6 +405,13 @@ export class Reconciler {
     if (this.monitor) this.soon('drift', () => this.look());
   }
 
+  private suspectFile(key: string): boolean {
+    if (this.closed || this.delta.desired(key) === undefined) return false;
+    this.changedFiles.add(key);
+    this.soon('drift', () => this.look());
+    return true;
+  }
+
   /** A name under /run/netns came or went. Those this process made itself are known by their inode. */
   private suspectName(name: string): void {
     if (!this.inodes.has(name) || this.inodes.get(name) === namespaceInode(name)) return;
@@ -434,9 +446,19 @@ export class Reconciler {
       this.changedHostLinks.delete(name);
       if (this.delta.isRead(HOST)) this.delta.setActualRow(HOST, `${HOST}|link|${name}`, readHostLink(name));
     }
+    for (const key of this.changedFiles) this.lookAtFile(key, busy);
     for (const owner of this.delta.dirtyOwners())
       if (!busy.has(owner) && !this.timers.has(owner) && !this.expected.has(owner)) this.repair(owner);
-    if (this.changedNamespaces.size > 0) this.soon('drift', () => this.look());
+    if (this.changedNamespaces.size + this.changedFiles.size > 0) this.soon('drift', () => this.look());
+  }
+
+  /** What this process wrote itself turns out to be as it is wanted. */
+  private lookAtFile(key: string, busy: ReadonlySet<string>): void {
+    if (this.delta.ownersOf(key).some((owner) => busy.has(owner))) return;
+    this.changedFiles.delete(key);
+    const row = this.delta.desired(key);
+    if (row?.kind !== 'file') return;
+    this.delta.setActualRow(row.ns, key, readUnlisted([row])[0]);
   }
 
   private repair(owner: string): void {

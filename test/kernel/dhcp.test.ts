@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -196,6 +196,18 @@ describe('dnsmasq of a network', () => {
     await change(payloadOf(vm(5), vm(6)));
     expect((await ask(6)).address).toBe('10.0.1.6');
     expect(pid()).toBe(before);
+  });
+
+  test('files that somebody edits, deletes or makes unreadable are back within two seconds', async () => {
+    await start(payloadOf(vm(5)));
+    const [host, opts] = ['host', 'opts'].map((name) => join(confs, NETWORK, name));
+    const before = [readFileSync(host!, 'utf8'), readFileSync(opts!, 'utf8')];
+    const now = () => [host!, opts!].map((path) => (existsSync(path) ? readFileSync(path, 'utf8') : ''));
+    writeFileSync(host!, 'fa:16:3e:00:00:05,10.0.1.77\n');
+    rmSync(opts!);
+    await expect.poll(now, { timeout: 5_000 }).toEqual(before);
+    chmodSync(host!, 0o600);
+    await expect.poll(() => statSync(host!).mode & 0o777, { timeout: 5_000 }).toBe(0o644);
   });
 
   test('a killed dnsmasq is back within two seconds', async () => {
