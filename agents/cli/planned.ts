@@ -61,12 +61,33 @@ async function planOwners(before: readonly Recorded[], wanted: readonly Recorded
     for (const { owner } of leaving) reconciler.removeOwner(owner);
     const told = new Set<string>();
     const damaged = before.filter(({ owner, damage }) => damage !== undefined && kept.has(owner));
-    return [...damaged, ...wanted, ...leaving]
+    const planned = [...damaged, ...wanted, ...leaving]
       .map((recorded) => planOwner(reconciler, recorded, told))
       .filter(({ steps, unreadable }) => steps.length > 0 || unreadable !== undefined);
+    return bySubject(planned);
   } finally {
     await reconciler.close();
   }
+}
+
+/** A network's bridge and its DHCP service are recorded apart, but are one thing to an operator. Order stays. */
+export function bySubject(owners: readonly PlannedOwner[]): PlannedOwner[] {
+  const found = new Map<string, PlannedOwner>();
+  for (const owner of owners) {
+    const key = `${owner.subject.kind} ${owner.subject.id}`;
+    const before = found.get(key);
+    found.set(key, before ? joined(before, owner) : owner);
+  }
+  return [...found.values()];
+}
+
+function joined(one: PlannedOwner, two: PlannedOwner): PlannedOwner {
+  const reasons = [one.unreadable, two.unreadable].filter((reason) => reason !== undefined);
+  return {
+    subject: { ...two.subject, ...one.subject, namespace: one.subject.namespace || two.subject.namespace },
+    steps: [...one.steps, ...two.steps],
+    ...(reasons.length > 0 ? { unreadable: reasons.join('; ') } : {}),
+  };
 }
 
 /** `told`: what several owners want (a network's bridge) is told once. */
