@@ -26,12 +26,15 @@ import {
   type RoutersFigures,
   routersRow,
 } from './figures.ts';
+import { compareWithNeutron } from './neutron/bench.ts';
 import { endSandboxes } from './sandbox.ts';
 
 const ROUTERS = [1, 10, 100, 500];
 const PRESENT = [1, 100, 1000];
 const NETWORKS = [10, 100, 300];
 const PORTS = [10, 5000];
+/** routers, and networks */
+const COMPARED = [50];
 
 function counts(text: string): number[] {
   return text.split(',').map((part) => {
@@ -127,6 +130,9 @@ const BENCHES: Readonly<Record<string, (bench: Bench, options: Options) => Promi
     await showLoad(bench, options);
   },
   'dhcp-load': showLoad,
+  neutron: async (_bench, { n = COMPARED, json = false }) => {
+    for (const count of n) compareWithNeutron(count, json);
+  },
   'dhcp-port-add': (bench, options) => showPorts(bench, options, options.n ?? PORTS),
 };
 
@@ -164,7 +170,7 @@ async function run(name: string, options: Options): Promise<void> {
 
 await new Command('bench')
   .description(
-    'Measure Viaduct against a shell script, the bare kernel and bare daemons, in namespaces of its own.',
+    'Measure Viaduct against a shell script, the bare kernel, bare daemons and the agents of Neutron, in namespaces of its own.',
   )
   .argument('<name>', `one of ${Object.keys(BENCHES).join(', ')}`)
   .option('--json', 'one JSON line for each figure')

@@ -1,0 +1,116 @@
+/** What one side needs for the same work: Viaduct's agents, or Neutron's. */
+import type { AgentGroup } from '../../neutron/cloud/agent-group.ts';
+import type { Cloud } from '../../neutron/cloud/cloud.ts';
+import { type FoundProcess, processesOf, pssOf } from '../../neutron/cloud/processes.ts';
+import { type AssociationSite, associate } from './association.ts';
+import { missingOfRouter, routersComplete } from './completeness.ts';
+import { networksServe } from './dhcp-probe.ts';
+import { atRest } from './rest.ts';
+import type { WantedNetwork, WantedRouter } from './site.ts';
+
+const PATIENCE_MS = 20 * 60_000;
+
+/** Seconds and bytes. */
+export interface Found {
+  readonly routers: number;
+  readonly routersMemory: number;
+  readonly restart: number;
+  readonly association: number;
+  readonly associationAgent: number;
+  readonly networks: number;
+  readonly networksMemory: number;
+  readonly networksRestart: number;
+}
+
+export interface Work {
+  readonly cloud: Cloud;
+  readonly routers: readonly WantedRouter[];
+  readonly association: AssociationSite;
+  readonly networks: readonly WantedNetwork[];
+  /** network id → its DHCP port's device in the host */
+  readonly devices: ReadonlyMap<string, string>;
+}
+
+const seconds = (from: number, to: number): number => (to - from) / 1000;
+
+/** As after a boot of the node: no namespace, no file of an agent, nothing waiting in the agents' queues. */
+export async function bootNode(agents: AgentGroup, { broker }: Cloud): Promise<void> {
+  await agents.remove();
+  const queues = await broker.list('queues', 'name');
+  for (const { name } of queues)
+    if (/^(l3_agent|dhcp_agent)/.test(String(name))) await broker.ctl('delete_queue', String(name));
+}
+
+/** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
+const busyWith =
+  (agents: AgentGroup, { server }: Cloud) =>
+  (): FoundProcess[] => [
+    ...agents.processes,
+    ...processesOf({ name: 'none', value: '' }, server.pid === undefined ? [] : [server.pid]),
+  ];
+
+export async function measure(
+  agents: AgentGroup,
+  work: Work,
+  progress: (line: string) => void,
+): Promise<Found> {
+  const { cloud } = work;
+  const rest = (): Promise<number> => atRest(busyWith(agents, cloud), PATIENCE_MS);
+  try {
+    // The metadata agent is there before: what is timed is the work for the routers.
+    agents.start('metadata');
+    await rest();
+    const started = performance.now();
+    agents.start('l3');
+    const routers = seconds(started, await routersComplete(work.routers, PATIENCE_MS));
+    progress(`routers complete after ${routers.toFixed(2)} s`);
+    await rest();
+    const routersMemory = pssOf(agents.processes);
+    progress(
+      `memory with routers ${Math.round(routersMemory / 1e6)} MB in ${agents.processes.length} processes`,
+    );
+    const { whole, agent } = await associate(cloud, work.association);
+    progress(
+      `floating IP associated in ${Math.round(whole)} ms, of these ${Math.round(agent)} ms the agent's`,
+    );
+    await agents.stop('l3');
+    await rest();
+    const again = performance.now();
+    agents.start('l3');
+    const restart = seconds(again, await rest());
+    progress(`at rest ${restart.toFixed(2)} s after a restart`);
+    const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
+    if (lost) throw new Error(`lost over a restart: ${lost}`);
+    await bootNode(agents, cloud);
+
+    const served = performance.now();
+    agents.start('dhcp');
+    const networks = seconds(served, await networksServe(work.networks, work.devices, PATIENCE_MS));
+    progress(`networks serve after ${networks.toFixed(2)} s`);
+    await rest();
+    const networksMemory = pssOf(agents.processes);
+    progress(
+      `memory with networks ${Math.round(networksMemory / 1e6)} MB in ${agents.processes.length} processes`,
+    );
+    await agents.stop('dhcp');
+    await rest();
+    const servedAgain = performance.now();
+    agents.start('dhcp');
+    const networksRestart = seconds(servedAgain, await rest());
+    progress(`at rest ${networksRestart.toFixed(2)} s after a restart`);
+    return {
+      routers,
+      routersMemory,
+      restart,
+      association: whole / 1000,
+      associationAgent: agent / 1000,
+      networks,
+      networksMemory,
+      networksRestart,
+    };
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${agents.tail()}`);
+  } finally {
+    await bootNode(agents, cloud);
+  }
+}
