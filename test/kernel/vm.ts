@@ -166,6 +166,14 @@ export class Vm extends Machine {
     this.starts('unshare', '-m', 'sh', '-c', `${mounts} && exec ${command}`);
   }
 
+  /** dhcpcd asks everybody for its leases again (rebinding), now: the first of its processes does, which begins the others. */
+  renew(): void {
+    this.forgetWhatItWasTold();
+    const pids = ip('netns', 'pids', this.ns).split('\n').filter(Boolean).map(Number);
+    const runs = (pid: number): boolean => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('dhcpcd');
+    process.kill(Math.min(...pids.filter(runs)), 'SIGHUP');
+  }
+
   /** The kernel follows router advertisements from now on. */
   slaac(): void {
     this.sysctl('net.ipv6.conf.eth0.accept_ra', '2');
