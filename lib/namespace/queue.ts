@@ -25,6 +25,12 @@ export function backoffDelay(failures: number, backoff: Backoff, random: number)
   return whole * (1 - backoff.jitter + backoff.jitter * random);
 }
 
+/**
+ * Milliseconds of work without a pause; then heartbeats, state reports and notifications have their turn. Not after
+ * each piece of work: what the kernel tells of it would be looked at while the next is built.
+ */
+const LONGEST_TURN = 1_000;
+
 export interface QueueOptions<Task> {
   /** Does the work for a key; a rejection puts the entry back. */
   readonly work: (key: string, task: Task) => Promise<void>;
@@ -75,6 +81,7 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
   let arrivals = 0;
   let stopped = false;
   let wakeUpPlanned = false;
+  let othersTurn = performance.now();
 
   function place(key: string, priority: Priority, task: Task): void {
     const entry = waiting.get(key);
@@ -104,6 +111,11 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
     return best;
   }
 
+  /** Where nothing was done others had their turn. */
+  function rested(): void {
+    if (waiting.size + busy.size === 0) othersTurn = performance.now();
+  }
+
   function startWork(): void {
     while (!stopped && busy.size < concurrency) {
       const entry = next();
@@ -118,14 +130,26 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
     for (const listener of listeners) listener();
   }
 
-  /** Work starts after the caller's turn, so that all ids of one message are queued before the first begins. */
+  /**
+   * Work starts after the caller's turn, so that all ids of one message are queued before the first begins. Sockets and
+   * timers come to their turn now and then, however much there is to do; twice, because what they send is written in
+   * the turn after.
+   */
   function wakeUp(): void {
     if (wakeUpPlanned) return;
     wakeUpPlanned = true;
-    queueMicrotask(() => {
+    const work = (): void => {
       wakeUpPlanned = false;
       startWork();
-    });
+    };
+    if (performance.now() - othersTurn < LONGEST_TURN) queueMicrotask(work);
+    else
+      setImmediate(() =>
+        setImmediate(() => {
+          othersTurn = performance.now();
+          work();
+        }),
+      );
   }
 
   async function attempt(entry: Entry<Task>): Promise<void> {
@@ -150,6 +174,7 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
     if (stopped || waiting.has(key)) return;
     const again = { ...entry, priority: PRIORITY.fullSync };
     const timer = setTimeout(() => {
+      rested();
       resume(key);
       wakeUp();
     }, delay);
@@ -165,6 +190,7 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
   return {
     add(key, priority, task) {
       if (stopped) return;
+      rested();
       const pause = paused.get(key);
       if (pause && priority >= PRIORITY.fullSync) {
         pause.entry.task = merge(pause.entry.task, task);

@@ -220,3 +220,37 @@ describe('the end', () => {
     expect(hand.started).toEqual(['a:1']);
   });
 });
+
+describe('others, while there is much to do', () => {
+  /** How often the event loop turned until `count` pieces of work of so many milliseconds each were done. */
+  async function turnsDuring(count: number, milliseconds: number): Promise<number> {
+    vi.useRealTimers();
+    let clock = 0;
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => clock);
+    const queue = createQueue<number>({
+      work: async () => {
+        clock += milliseconds;
+      },
+    });
+    let turns = 0;
+    let over = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!over) setImmediate(turn);
+    };
+    for (let key = 0; key < count; key++) queue.add(String(key), PRIORITY.fullSync, key);
+    setImmediate(turn);
+    await queue.idle();
+    over = true;
+    now.mockRestore();
+    return turns;
+  }
+
+  it('have their turn after a second of work', async () => {
+    expect(await turnsDuring(20, 500)).toBeGreaterThanOrEqual(9);
+  });
+
+  it('do not break a short piece of work into parts', async () => {
+    expect(await turnsDuring(20, 10)).toBe(0);
+  });
+});

@@ -1,8 +1,12 @@
 import { listNamespaces } from '../../../lib/kernel/netns.ts';
-import { output } from '../../e2e/shell.ts';
+import { output, until } from '../../e2e/shell.ts';
 
 /** Everything in the namespaces of this machine that a fault could take away. */
-export async function everything(): Promise<string> {
+export const everything = (): Promise<string> =>
+  // A namespace that is just being made can't be read yet.
+  until('all namespaces can be read', read, 60_000);
+
+async function read(): Promise<string> {
   const parts: string[] = [];
   for (const ns of listNamespaces().sort()) {
     const show = (...argv: string[]): Promise<string> => output('ip', '-n', ns, '-o', ...argv);
