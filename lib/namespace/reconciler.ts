@@ -245,7 +245,9 @@ export class Reconciler {
     const outcomes = [...(await applyPorts(ports.before, portSwitch))];
     outcomes.push(...apply(withoutOrphans(steps, outcomes)));
     outcomes.push(...(await applyPorts(ports.after, portSwitch)));
-    const broken = new Set(outcomes.flatMap((o) => (o.error === undefined ? [] : [o.step.row.ns])));
+    const broken = new Set(
+      outcomes.flatMap((o) => (o.error && !isTolerated(o.step.row) ? [o.step.row.ns] : [])),
+    );
     const byKey = new Map(changes.map((change) => [change.key, change]));
     for (const step of steps) if (step.row.kind === 'daemon') outcomes.push(await this.daemon(step, broken));
     this.settle(owner, outcomes, byKey);
@@ -348,10 +350,7 @@ export class Reconciler {
   private retry(owner: string, failures: readonly Failure[]): void {
     const attempts = (this.failures.get(owner) ?? 0) + 1;
     this.failures.set(owner, attempts);
-    const tolerated = failures.every(({ key }) => {
-      const row = this.delta.desired(key);
-      return row?.kind === 'route' && row.tolerant;
-    });
+    const tolerated = failures.every(({ key }) => isTolerated(this.delta.desired(key)));
     const delay = tolerated
       ? DEFAULT_BACKOFF.longest
       : backoffDelay(attempts, DEFAULT_BACKOFF, Math.random());
@@ -550,6 +549,9 @@ export class Reconciler {
     for (const owner of [...this.unsaved.keys()]) this.save(owner);
   }
 }
+
+/** Its failure is the tenant's own affair: nothing waits for it. */
+const isTolerated = (row: Step['row'] | Row | undefined): boolean => row?.kind === 'route' && row.tolerant;
 
 /** Rows in the order they would be made, for showing. */
 export const inOrder = (rows: readonly Row[]): Row[] =>

@@ -221,6 +221,14 @@ describe('IPv6 behind a router', () => {
     await advertised(client('s1'));
   });
 
+  test('a device that somebody removed is announced on again', async () => {
+    await net.router('r1').sh(`ip link del ${net.interface('r1', 'stateful').device}`);
+    await until('it is there again', async () =>
+      (await net.router('r1').sh('ip -br link')).includes(net.interface('r1', 'stateful').device),
+    );
+    expect((await advertised(client('m1'))).managed).toBe(true);
+  });
+
   test('an instance loses its router with the router’s interface, at once', async () => {
     const routes = () => client('m1').sh('ip -6 route show default');
     await until('it has a default route', async () => (await routes()).includes('proto ra'));

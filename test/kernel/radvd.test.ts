@@ -138,6 +138,15 @@ describe('radvd of a router', () => {
     expect(readFileSync(confPath, 'utf8')).toContain('fd7a:3::/64');
   });
 
+  test('a tenant’s extra route to nowhere does not keep it from starting', async () => {
+    const routes = [{ destination: 'fd7b::/64', nexthop: 'fd7c::9' }];
+    payloads = structuredClone([{ ...router(port(1, 'fd7a:1::')), routes }]);
+    agent.start();
+    await agent.idle();
+    expect(agent.state().problems).toEqual({});
+    expect(pid()).toBeDefined();
+  });
+
   test('killed, it is back within two seconds', async () => {
     await want(router(port(1, 'fd7a:1::')));
     const first = pid()!;

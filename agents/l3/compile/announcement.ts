@@ -23,14 +23,23 @@ export const radvdPlace = (routerId: string, options: L3Options): RadvdPlace => 
   pidFile: `${withoutSlash(options.external_pids)}/${routerId}.pid.radvd`,
 });
 
-/** One for each internal port that is up and has an IPv6 subnet. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * One for each internal port that is up and has an IPv6 subnet. Ordered by device and subnet id: a database promises no
+ * order, and another one would be another file.
+ */
 export const advertisementsOf = (router: Router): Advertisement[] =>
-  router._interfaces.flatMap((port) => {
-    const subnets = port.subnets.filter(({ cidr }) => parseCidr(cidr).family === 6);
-    if (!port.admin_state_up || subnets.length === 0) return [];
-    const device = deviceName('qr-', port.id);
-    return [advertisementOf({ device, mtu: port.mtu, routes: [METADATA], defaultRouter: true }, subnets)];
-  });
+  router._interfaces
+    .flatMap((port) => {
+      const subnets = port.subnets
+        .filter(({ cidr }) => parseCidr(cidr).family === 6)
+        .sort((a, b) => compare(a.id, b.id));
+      if (!port.admin_state_up || subnets.length === 0) return [];
+      const device = deviceName('qr-', port.id);
+      return [advertisementOf({ device, mtu: port.mtu, routes: [METADATA], defaultRouter: true }, subnets)];
+    })
+    .sort((a, b) => compare(a.device, b.device));
 
 interface RadvdInput {
   readonly place: RadvdPlace;
