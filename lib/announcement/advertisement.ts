@@ -27,6 +27,8 @@ export interface Advertisement {
   readonly routes: readonly string[];
   /** false: the sender leads nowhere, and says so by a router lifetime of 0 */
   readonly defaultRouter: boolean;
+  /** link-local address it comes from; undefined: the device's first */
+  readonly source?: string | undefined;
 }
 
 /** What of a subnet matters here. */
@@ -42,6 +44,7 @@ export interface Link {
   readonly mtu: number | null | undefined;
   readonly routes: readonly string[];
   readonly defaultRouter: boolean;
+  readonly source?: string;
 }
 
 /** Neutron's MAX_RDNSS_ENTRIES. */
@@ -78,5 +81,6 @@ export function advertisementOf(link: Link, subnets: readonly AnnouncedSubnet[])
     nameServers: nameServersOf(announced),
     routes: link.routes,
     defaultRouter: link.defaultRouter,
+    source: link.source,
   };
 }

@@ -30,6 +30,7 @@ function interfaceValues(one: Advertisement, options: AnnouncementOptions) {
     defaultLifetime: one.defaultRouter ? routerLifetime(options) : 0,
     defaultPreference: options.adv_default_preference,
     mtu: one.mtu ?? 0,
+    source: one.source === undefined ? '' : parseIp(one.source).text,
     otherConfig: one.otherConfig,
     managed: one.managed,
     nameServers: one.nameServers.map((ip) => parseIp(ip).text).join(' '),

@@ -46,7 +46,7 @@ const own = dhcpPort(99, [[1, '2001:db8:1::2']]);
 const routerPort = (owner: string) =>
   portPayload(50, [[1, '2001:db8:1::1']], { device_owner: owner, device_id: 'r' });
 const isolated = (subnets: readonly unknown[], ports: readonly unknown[] = [own], options = ON) =>
-  isolatedAdvertisements(network(subnets, ports), 'ns-1', options);
+  isolatedAdvertisements(network(subnets, ports), { device: 'ns-1', mac: 'fa:16:3e:00:00:63' }, options);
 
 /** 'A M O' as far as set, '-' without prefix, 'nothing' without advertisement. */
 function said(all: readonly Advertisement[]): string {
@@ -114,7 +114,13 @@ describe('the DHCP namespace', () => {
 
   test('tells MTU and name servers, and no way out', () => {
     const [one] = isolated([v6('slaac', 'slaac', { dns_nameservers: ['2001:db8::53'] })]);
-    expect(one).toMatchObject({ mtu: 1450, nameServers: ['2001:db8::53'], routes: [], defaultRouter: false });
+    expect(one).toMatchObject({
+      mtu: 1450,
+      nameServers: ['2001:db8::53'],
+      routes: [],
+      defaultRouter: false,
+      source: 'fe80::f816:3eff:fe00:63',
+    });
   });
 
   test('does not withdraw what a router announces from now on', () => {

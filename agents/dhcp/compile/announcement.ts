@@ -5,7 +5,7 @@
 import { type Advertisement, advertisementOf } from '../../../lib/announcement/advertisement.ts';
 import { type RadvdPlace, radvdConf, radvdRows } from '../../../lib/announcement/radvd.ts';
 import type { Template } from '../../../lib/daemon/template.ts';
-import { parseCidr } from '../../../lib/model/ip.ts';
+import { linkLocal, parseCidr } from '../../../lib/model/ip.ts';
 import type { Network } from '../../../lib/model/network.ts';
 import { ROUTER_INTERFACE_OWNERS } from '../../../lib/model/port.ts';
 import type { Subnet } from '../../../lib/model/subnet.ts';
@@ -40,7 +40,7 @@ export const announcedPrefixes = (network: Network): string[] =>
 /** Empty if every subnet has a router to tell of it, or the option is off. */
 export function isolatedAdvertisements(
   network: Network,
-  device: string,
+  { device, mac }: { readonly device: string; readonly mac: string },
   options: DhcpOptions,
 ): Advertisement[] {
   if (!options.enable_isolated_ra || options.wiring === 'null') return [];
@@ -53,7 +53,9 @@ export function isolatedAdvertisements(
   );
   const isolated = subnets.filter(({ id }) => !routed.has(id));
   if (isolated.length === 0) return [];
-  return [advertisementOf({ device, mtu: network.mtu, routes: [], defaultRouter: false }, isolated)];
+  // The device may have fe80::a9fe:a9fe as well, and so have those of other agents.
+  const link = { device, mtu: network.mtu, routes: [], defaultRouter: false, source: linkLocal(mac) };
+  return [advertisementOf(link, isolated)];
 }
 
 /** radvd's file and process; undefined: nothing is to be announced. */

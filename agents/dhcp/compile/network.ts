@@ -120,7 +120,9 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
   const written = (name: string, content: string): RowGroup =>
     stableFile(`${network.id} ${name}`, file({ ns, path: `${directory}/${name}`, content }));
-  const advertisements = host.radvd ? isolatedAdvertisements(network, device, options) : [];
+  const advertisements = host.radvd
+    ? isolatedAdvertisements(network, { device, mac: port.mac_address }, options)
+    : [];
   const radvd = host.radvd && announcement(network, advertisements, options, host.radvd);
   const groups = [
     group('namespace', namespaceRows(ns)),

@@ -56,7 +56,14 @@ const CASES: Record<string, [Advertisement[], z.input<typeof schema>?]> = {
     ],
   ],
   isolated: [
-    [router([subnet(1, 'slaac', DNS)], { device: 'ns-5f0c8a7e-00', routes: [], defaultRouter: false })],
+    [
+      router([subnet(1, 'slaac', DNS)], {
+        device: 'ns-5f0c8a7e-00',
+        routes: [],
+        defaultRouter: false,
+        source: 'fe80::f816:3eff:fe00:1',
+      }),
+    ],
   ],
   options: [
     [router([subnet(1, 'slaac')])],
@@ -116,6 +123,7 @@ describe('what comes from outside', () => {
     { device: '' },
     { nameServers: ['2001:db8::1 { }; }; interface x {'] },
     { routes: ['::/0 { }; #'] },
+    { source: 'fe80::1; }; route ::/0 {' },
     { prefixes: [{ prefix: '2001:db8::/64 { }; };', autonomous: true }] },
   ])('never becomes a declaration: %o', (wish) => {
     expect(() => confOf([[{ ...slaac, ...wish }]])).toThrow();
