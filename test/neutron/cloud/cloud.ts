@@ -24,6 +24,8 @@ export interface CloudSettings {
   /** options of the server beside the usual ones */
   readonly server?: Ini;
   readonly node?: NodeOptions;
+  /** the L2 agent's bridge to the outside, if it is not the Linux bridge that is made here */
+  readonly externalBridge?: string;
 }
 
 /** What the metadata service was asked. */
@@ -100,7 +102,7 @@ export class Cloud {
       transportUrl,
       host: 'net-1',
       novaPort: (nova.address() as AddressInfo).port,
-      bridgeMappings: { ext: EXTERNAL_BRIDGE },
+      bridgeMappings: { ext: settings.externalBridge ?? EXTERNAL_BRIDGE },
       ...(settings.node ?? {}),
     });
     return new Cloud({

@@ -5,12 +5,16 @@ import { Daemon } from './daemon.ts';
 import { type Ini, writeIni } from './ini.ts';
 
 export type NodeAgent = 'l3' | 'dhcp' | 'metadata';
+/** Neutron's, for the L2 fabric */
+type FabricAgent = 'linuxbridge' | 'openvswitch';
 
 /** Options beside the usual ones. */
 export interface NodeOptions {
   /** of neutron.conf */
   readonly common?: Ini;
   readonly agents?: Readonly<Partial<Record<NodeAgent, Ini>>>;
+  /** Open vSwitch and its L2 agent in place of Linux bridges */
+  readonly openvswitch?: { readonly remote: string; readonly integrationBridge: string };
 }
 
 export interface NodeSettings extends NodeOptions {
@@ -25,13 +29,13 @@ export interface NodeSettings extends NodeOptions {
 
 export const SECRET = 'vdt-secret';
 
-/** A network node: Neutron's Linux bridge agent for L2, and Viaduct's agents with configuration files like Neutron's. */
+/** A network node: Neutron's Linux bridge or Open vSwitch agent for L2, and Viaduct's agents with configuration files like Neutron's. */
 export class NetworkNode {
   readonly host: string;
   readonly directory: string;
   readonly statePath: string;
   readonly #files = new Map<NodeAgent, readonly string[]>();
-  readonly #daemons: ReadonlyMap<NodeAgent | 'linuxbridge', Daemon>;
+  readonly #daemons: ReadonlyMap<NodeAgent | FabricAgent, Daemon>;
 
   constructor(settings: NodeSettings) {
     const { directory, host } = settings;
@@ -48,14 +52,17 @@ export class NetworkNode {
       const argv = program(name, ...files.flatMap((path) => ['--config-file', path]));
       return [name, new Daemon(`viaduct-${name}-agent`, argv, directory)];
     };
-    const environment = withoutEbtables(directory);
-    const bridgeIni = file('linuxbridge_agent.ini', bridgeOptions(settings));
-    const bridgeArgv = ['neutron-linuxbridge-agent', '--config-file', common, '--config-file', bridgeIni];
-    const interfaces = { DEFAULT: { interface_driver: 'linuxbridge' } };
-    this.#daemons = new Map<NodeAgent | 'linuxbridge', Daemon>([
-      ['linuxbridge', new Daemon('linuxbridge-agent', bridgeArgv, directory, environment)],
+    const fabric = settings.openvswitch ? 'openvswitch' : 'linuxbridge';
+    const fabricIni = settings.openvswitch ? switchOptions(settings) : bridgeOptions(settings);
+    const fabricArgv = [`neutron-${fabric}-agent`, '--config-file', common].concat(
+      '--config-file',
+      file(`${fabric}_agent.ini`, fabricIni),
+    );
+    const interfaces = { ...(settings.openvswitch ? fabricIni : {}), DEFAULT: { interface_driver: fabric } };
+    this.#daemons = new Map<NodeAgent | FabricAgent, Daemon>([
+      [fabric, new Daemon(`${fabric}-agent`, fabricArgv, directory, withoutEbtables(directory))],
       agent('l3', interfaces),
-      agent('dhcp', { DEFAULT: { interface_driver: 'linuxbridge', enable_isolated_metadata: true } }),
+      agent('dhcp', { ...interfaces, DEFAULT: { interface_driver: fabric, enable_isolated_metadata: true } }),
       agent('metadata', {
         DEFAULT: {
           nova_metadata_host: '127.0.0.1',
@@ -66,7 +73,7 @@ export class NetworkNode {
     ]);
   }
 
-  agent(name: NodeAgent | 'linuxbridge'): Daemon {
+  agent(name: NodeAgent | FabricAgent): Daemon {
     return this.#daemons.get(name)!;
   }
 
@@ -76,7 +83,7 @@ export class NetworkNode {
   }
 
   /** Starts those named, or all. */
-  start(...names: (NodeAgent | 'linuxbridge')[]): void {
+  start(...names: (NodeAgent | FabricAgent)[]): void {
     const wanted = names.length === 0 ? [...this.#daemons.keys()] : names;
     for (const name of wanted) this.agent(name).start();
   }
@@ -139,5 +146,18 @@ const bridgeOptions = ({ bridgeMappings }: NodeSettings): Ini => ({
   },
   vxlan: { enable_vxlan: false },
   agent: { polling_interval: 1 },
+  securitygroup: { enable_security_group: false, firewall_driver: 'noop' },
+});
+
+/** Of the L2 agent, and of those who plug into its bridge. */
+const switchOptions = ({ bridgeMappings, openvswitch }: NodeSettings): Ini => ({
+  ovs: {
+    integration_bridge: openvswitch!.integrationBridge,
+    ovsdb_connection: openvswitch!.remote,
+    datapath_type: 'netdev',
+    bridge_mappings: Object.entries(bridgeMappings)
+      .map(([network, bridge]) => `${network}:${bridge}`)
+      .join(','),
+  },
   securitygroup: { enable_security_group: false, firewall_driver: 'noop' },
 });
