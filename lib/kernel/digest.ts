@@ -5,7 +5,8 @@
  * lifetimes, what is learned from others, addresses on their way through duplicate address detection.
  *
  * The packet rules are known by their generation, which counts every change in the namespace, and by the namespace's
- * cookie, which no other one has had since the host was started.
+ * cookie, which no other one has had since the host was started. Of IPv6 the kernel's own link-local addresses are left
+ * out, too: they come when a carrier does.
  * Sources: rtnetlink(7), include/uapi/linux/{if_link,netlink}.h, netfilter/nf_tables.h (NFT_MSG_GETGEN), socket(7).
  */
 import { createHash } from 'node:crypto';
@@ -47,7 +48,11 @@ const RT_TABLE_LOCAL = 255;
 const RTN_UNICAST = 1;
 const RTM_F_CLONED = 0x200;
 const RTNH_F_ONLINK = 4;
+const RTPROT_KERNEL = 2;
 const RTPROT_RA = 9;
+const IFA_PROTO = 11;
+/** the link-local address that the kernel makes itself once a carrier is there */
+const IFAPROT_KERNEL_LL = 3;
 const IFLA_AF_SPEC = 26;
 
 /** Attributes that say how things are set, by table. */
@@ -169,6 +174,8 @@ const takeAddress: Take = (into, data, from, to) => {
   const at = attributeAt(data, from + 8, to, IFA_FLAGS);
   const flags = at < 0 ? data[from + 2]! : u32(data, at + 4);
   if (!(flags & IFA_F_PERMANENT)) return;
+  const origin = attributeAt(data, from + 8, to, IFA_PROTO);
+  if (origin >= 0 && data[origin + 4] === IFAPROT_KERNEL_LL) return;
   into.add(data, from, from + 2);
   into.add(data, from + 3, from + 8);
   into.number(flags & IFA_F_LASTING);
@@ -178,7 +185,10 @@ const takeAddress: Take = (into, data, from, to) => {
 const takeRoute: Take = (into, data, from, to) => {
   const flags = u32(data, from + 8);
   const ordinary = data[from + 4] !== RT_TABLE_LOCAL && data[from + 7] === RTN_UNICAST;
-  if (!ordinary || flags & RTM_F_CLONED || data[from + 5] === RTPROT_RA) return;
+  const protocol = data[from + 5];
+  // The kernel's own follow from the addresses.
+  const ofOthers = protocol === RTPROT_KERNEL || protocol === RTPROT_RA;
+  if (!ordinary || ofOthers || flags & RTM_F_CLONED) return;
   into.add(data, from, from + 8);
   into.number(flags & RTNH_F_ONLINK);
   addAttributes(into, data, from + 12, to, ROUTE_ATTRIBUTES);

@@ -5,8 +5,9 @@
  * Sources: netlink(7), epoll(7), pidfd_open(2), ip-netns(8) "netnsid".
  */
 import fs from 'node:fs';
+import { type Address, decodeAddress, RTM_NEWADDR } from './address.ts';
 import * as libc from './libc.ts';
-import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from './link.ts';
+import { decodeLink, type Link, RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import {
   attributes,
   isOwnPort,
@@ -20,6 +21,7 @@ import {
 import { NETNS_DIRECTORY, withNamespaceFd } from './netns.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 
+const AF_INET6 = 10;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
@@ -118,9 +120,20 @@ const RTPROT_KERNEL = 2;
 const isConsequence = ({ type, port, payload }: Message): boolean =>
   port === 0 && (type === RTM_NEWROUTE || type === RTM_DELROUTE) && payload[5] === RTPROT_KERNEL;
 
+/** What an event shows of a device or address that is there. */
+export type Sight =
+  | { readonly link: Link; readonly address?: undefined }
+  | { readonly link?: undefined; readonly address: Address };
+
+/** An IPv4 address is told of when it comes, an IPv6 address also when it turns out to be no duplicate. */
+function sightOf({ type, payload }: Message): Sight | undefined {
+  if (type === RTM_NEWLINK) return { link: decodeLink(payload) };
+  return type === RTM_NEWADDR && payload[0] === AF_INET6 ? { address: decodeAddress(payload) } : undefined;
+}
+
 export interface MonitorEvents {
-  /** something in this namespace was changed, not by this process */
-  changed(ns: string): void;
+  /** something in this namespace was changed, not by this process; `sight`: what exactly, and how it is now */
+  changed(ns: string, sight?: Sight): void;
   /** a device of the host's namespace was made, changed or removed, not by this process */
   hostLink(name: string): void;
   /** a name under /run/netns came or went */
@@ -251,7 +264,9 @@ export class Monitor {
     for (const message of messages(data)) {
       if (isOwnPort(message.port) || isConsequence(message)) continue;
       if (name !== '') {
-        this.events.changed(name);
+        const sight = sightOf(message);
+        this.events.changed(name, sight);
+        if (sight) continue;
         return;
       }
       if (message.type === RTM_NEWLINK || message.type === RTM_DELLINK)

@@ -336,27 +336,51 @@ export class NetlinkSocket {
     return outcomes;
   }
 
+  /**
+   * The same, while another thread waits for the kernel: it does all of a batch within `send`, and the answers are in
+   * the socket when that returns. For what takes milliseconds; one call at a time for a socket.
+   */
+  async transactAside(requests: readonly Buffer[]): Promise<(Refusal | undefined)[]> {
+    const outcomes: (Refusal | undefined)[] = [];
+    for (let at = 0; at < requests.length; at += BATCH) {
+      const batch = requests.slice(at, at + BATCH);
+      const first = this.sequence;
+      await libc.sendAside(this.fd, this.prepared(batch));
+      this.takeAnswers(batch.length, first, outcomes);
+    }
+    return outcomes;
+  }
+
   private transactBatch(requests: readonly Buffer[], outcomes: (Refusal | undefined)[]): void {
+    const first = this.sequence;
+    libc.send(this.fd, this.prepared(requests));
+    this.takeAnswers(requests.length, first, outcomes);
+  }
+
+  /** The requests as one datagram that wants an answer to each. */
+  private prepared(requests: readonly Buffer[]): Buffer {
     if (!this.roomy && requests.length > 1) {
       libc.setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer);
       this.roomy = true;
     }
-    const first = this.sequence;
     for (const request of requests) {
       request.writeUInt16LE(request.readUInt16LE(6) | NLM_F_ACK, 6);
       request.writeUInt32LE(this.sequence++, 8);
     }
     counters.writes += requests.length;
-    libc.send(this.fd, requests.length === 1 ? requests[0]! : Buffer.concat(requests.map(padded)));
+    return requests.length === 1 ? requests[0]! : Buffer.concat(requests.map(padded));
+  }
+
+  private takeAnswers(count: number, first: number, outcomes: (Refusal | undefined)[]): void {
     const base = outcomes.length;
-    for (let pending = requests.length; pending > 0; ) {
+    for (let pending = count; pending > 0; ) {
       for (const message of messages(this.receive())) {
         if (message.type !== NLMSG_ERROR || message.sequence < first) continue;
         outcomes[base + message.sequence - first] = refusalOf(message);
         pending -= 1;
       }
     }
-    outcomes.length = base + requests.length;
+    outcomes.length = base + count;
   }
 
   /**

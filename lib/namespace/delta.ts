@@ -202,6 +202,13 @@ export class Delta {
     return this.actual.get(ns)?.get(key);
   }
 
+  /** Is this address known to be there, on whatever device? */
+  hasAddress(ns: NamespaceName, ip: string, prefix: number): boolean {
+    for (const row of this.actual.get(ns)?.values() ?? [])
+      if (row.kind === 'address' && row.ip === ip && row.prefix === prefix) return true;
+    return false;
+  }
+
   /** What was read of a namespace: every disagreement becomes dirty, under an owner of the namespace. */
   setActual(ns: NamespaceName, rows: ReadonlyMap<string, Found>): void {
     this.actual.set(ns, new Map(rows));

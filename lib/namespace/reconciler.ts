@@ -2,18 +2,21 @@
  * The loop around the library: what each owner wants → what differs → steps → done, again on failure (with
  * backoff) and on drift (when the kernel tells). One owner's trouble stays its own.
  */
-import { reloadDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
+import { reloadDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
 import { Monitor } from '../kernel/monitor.ts';
 import { namespaceInode } from '../kernel/netns.ts';
 import type { ActualRow } from './actual.ts';
 import { Announcer } from './announcer.ts';
 import { apply, type Outcome } from './apply.ts';
+import { DaemonWatch } from './daemon-watch.ts';
 import { Delta } from './delta.ts';
+import { Drift } from './drift.ts';
 import { FileWatch } from './file-watch.ts';
+import { Memory } from './memory.ts';
 import { type Change, plan, type Step } from './plan.ts';
 import { addPorts, applyPorts, type PortSwitch, portKey, portSteps, withoutOrphans } from './port-switch.ts';
 import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
-import { readHostLink, readNamespace, readUnlisted } from './read.ts';
+import { readNamespace, readUnlisted } from './read.ts';
 import type { Records } from './records.ts';
 import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
 import { Sealing } from './sealing.ts';
@@ -55,13 +58,10 @@ export interface ReconcilerSettings {
   readonly announce?: boolean;
 }
 
-/** Events settle this long before a namespace is looked at: a change often comes as several. */
+/** What may have changed in the meantime is looked at after this. */
 const SETTLE_MS = 50;
 /** A step may have effects of its own (a device takes its routes along): look again at most this often. */
 const PASSES = 4;
-const RECORD_DELAY_MS = 500;
-/** A daemon that lived shorter than this is restarted with backoff. */
-const QUICK_DEATH_MS = 5_000;
 
 export class Reconciler {
   readonly delta = new Delta();
@@ -74,38 +74,50 @@ export class Reconciler {
   private readonly failures = new Map<string, number>();
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private readonly inodes = new Map<NamespaceName, number>();
-  private readonly watchedDaemons = new Map<string, { pid: number; stop: () => void }>();
-  /** daemons that ended soon after their start: how many times in a row */
-  private readonly quickDeaths = new Map<string, number>();
-  private readonly recalled = new Set<string>();
+  private readonly drift: Drift;
+  private readonly memory: Memory | undefined;
+  private readonly daemons: DaemonWatch | undefined;
+  private readonly fileWatch = new FileWatch((key) => this.drift.file(key));
   /** owners of which only an earlier process has said what they want */
   private readonly expected = new Set<string>();
-  private readonly unsaved = new Map<string, unknown>();
-  private readonly changedNamespaces = new Set<NamespaceName>();
-  private readonly changedHostLinks = new Set<string>();
-  private readonly changedFiles = new Set<string>();
-  private readonly fileWatch = new FileWatch((key) => this.suspectFile(key));
   private closed = false;
 
   constructor(settings: ReconcilerSettings = {}) {
     this.settings = settings;
-    if (settings.records)
+    const { records, onDaemonEnd, onError } = settings;
+    const { delta } = this;
+    const read = (ns: NamespaceName) => this.readRows(ns);
+    this.drift = new Drift({
+      delta,
+      read,
+      busy: () => new Set(this.running.keys()),
+      looked: (ns) => {
+        this.sealing?.broken(ns);
+        this.sealing?.soon(ns);
+      },
+      repair: (busy) => this.repair(busy),
+    });
+    if (records) {
+      this.memory = new Memory(records, delta);
       this.sealing = new Sealing({
-        directory: settings.records.directory,
-        delta: this.delta,
-        read: (ns) => this.readRows(ns),
-        drifted: () => this.soon('drift', () => this.look()),
+        directory: records.directory,
+        delta,
+        read,
+        drifted: () => this.drift.soon(),
       });
+    }
     settings.portSwitch?.follow((name) => this.portChanged(name));
-    if (settings.heal)
-      this.monitor = new Monitor({
-        changed: (ns) => this.suspect(ns),
-        hostLink: (name) => this.suspectHostLink(name),
-        namespace: (name) => this.suspectName(name),
-        overflow: () => {
-          for (const ns of this.delta.namespaces()) this.suspect(ns);
-        },
-      });
+    if (!settings.heal) return;
+    this.monitor = new Monitor({
+      changed: (ns, sight) => this.drift.namespace(ns, sight),
+      hostLink: (name) => this.suspectHostLink(name),
+      namespace: (name) => this.suspectName(name),
+      overflow: () => {
+        for (const ns of delta.namespaces()) this.drift.namespace(ns);
+      },
+    });
+    const again = (owner: string, delay: number): void => this.later(owner, delay, 'drift');
+    this.daemons = new DaemonWatch({ delta, monitor: this.monitor, again, onEnd: onDaemonEnd, onError });
   }
 
   /**
@@ -113,9 +125,9 @@ export class Reconciler {
    */
   setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void {
     this.expected.delete(owner);
-    this.recall(owner, groups);
+    this.memory?.recall(owner, groups);
     this.delta.setDesired(owner, groups);
-    if (record !== undefined) this.unsaved.set(owner, record);
+    if (record !== undefined) this.memory?.note(owner, record);
   }
 
   /**
@@ -130,8 +142,8 @@ export class Reconciler {
   /** The owner wants nothing any more. */
   removeOwner(owner: string): void {
     this.expected.delete(owner);
-    this.unsaved.delete(owner);
-    this.recall(owner, []);
+    this.memory?.drop(owner);
+    this.memory?.recall(owner, []);
     this.delta.setDesired(owner, []);
   }
 
@@ -161,8 +173,8 @@ export class Reconciler {
 
   /** Owners being worked on, waiting for a retry, or with drift noticed. */
   get pending(): number {
-    const waiting = [...this.timers.keys()].filter((key) => key !== 'records');
-    return new Set([...this.running.keys(), ...waiting]).size;
+    const open = new Set([...this.running.keys(), ...this.timers.keys()]).size;
+    return open + (this.drift.pending ? 1 : 0);
   }
 
   /** Resolves when nothing is running (retries that wait for their time don't count). */
@@ -174,12 +186,13 @@ export class Reconciler {
   /** Stop listening and retrying. What was built stays. */
   async close(): Promise<void> {
     this.closed = true;
+    this.drift.close();
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
     await this.settled();
-    this.flushRecords();
+    this.memory?.flush();
     this.sealing?.finish();
-    for (const { stop } of this.watchedDaemons.values()) stop();
+    this.daemons?.close();
     this.settings.portSwitch?.close();
     this.announcer.close();
     this.fileWatch.close();
@@ -225,7 +238,7 @@ export class Reconciler {
       this.read(owner);
       const changes = this.delta.changes(owner);
       if (changes.length === 0) break;
-      if (pass === 0) this.remember(owner, changes);
+      if (pass === 0) this.memory?.before(owner, changes);
       const done = await this.pass(owner, changes);
       outcomes.push(...done);
       if (done.some((outcome) => outcome.error !== undefined)) break;
@@ -243,7 +256,7 @@ export class Reconciler {
     const { portSwitch } = this.settings;
     const ports = portSteps(steps, portSwitch, this.isWanted);
     const outcomes = [...(await applyPorts(ports.before, portSwitch))];
-    outcomes.push(...apply(withoutOrphans(steps, outcomes)));
+    outcomes.push(...(await apply(withoutOrphans(steps, outcomes))));
     outcomes.push(...(await applyPorts(ports.after, portSwitch)));
     const broken = new Set(
       outcomes.flatMap((o) => (o.error && !isTolerated(o.step.row) ? [o.step.row.ns] : [])),
@@ -258,9 +271,7 @@ export class Reconciler {
 
   private async stop(step: Step): Promise<void> {
     const row = step.row as DaemonRow;
-    this.watchedDaemons.get(row.key)?.stop();
-    this.watchedDaemons.delete(row.key);
-    this.quickDeaths.delete(row.key);
+    this.daemons?.forget(row);
     await stopDaemon(row, this.settings.killScripts);
   }
 
@@ -322,15 +333,13 @@ export class Reconciler {
 
   /** Namespaces and daemons of the owner are watched from now on; removed ones no longer. */
   private conclude(owner: string): void {
-    if (this.delta.wantsNothing(owner) && !this.delta.isDirty(owner)) this.settings.records?.remove(owner);
-    else if (this.delta.leaving(owner).length === 0) this.settings.records?.finish(owner);
-    if (this.unsaved.has(owner)) this.soonSave();
+    this.memory?.after(owner);
     if (this.sealing)
       for (const { kind, ns } of this.delta.standingOf(owner)) if (kind === 'netns') this.sealing.soon(ns);
     if (!this.monitor) return;
     for (const row of this.delta.standingOf(owner)) {
       if (row.kind === 'netns') this.watchNamespace(row.ns);
-      else if (row.kind === 'daemon') this.watchDaemon(owner, row);
+      else if (row.kind === 'daemon') this.daemons?.follow(owner, row);
       else this.fileWatch.watch(row);
     }
   }
@@ -362,31 +371,21 @@ export class Reconciler {
     clearTimeout(this.timers.get(owner));
     const timer = setTimeout(() => {
       this.timers.delete(owner);
-      this.reconcile(owner, cause).catch((error: unknown) =>
-        this.settings.onError?.(`${owner}: ${String(error)}`),
-      );
+      this.again(owner, cause);
     }, delay);
     this.timers.set(owner, timer);
   }
 
   // --- drift ---------------------------------------------------------------------------------------------
 
-  private suspect(ns: NamespaceName): void {
-    if (this.closed) return;
-    this.changedNamespaces.add(ns);
-    this.soon('drift', () => this.look());
-  }
-
   private suspectHostLink(name: string): void {
     for (const owner of this.delta.ownersOf(portKey(name))) this.suspectOwner(owner);
-    if (this.delta.desired(`${HOST}|link|${name}`) === undefined) return;
-    this.changedHostLinks.add(name);
-    this.soon('drift', () => this.look());
+    this.drift.hostLink(name);
   }
 
   /** A switch that was started again makes its devices anew, and those in the namespaces are no longer its own. */
   private suspectOwner(owner: string): void {
-    for (const { ns } of this.delta.standingOf(owner)) this.suspect(ns);
+    for (const { ns } of this.delta.standingOf(owner)) this.drift.namespace(ns);
     if (this.timers.has(owner)) this.later(owner, SETTLE_MS, 'drift');
   }
 
@@ -401,14 +400,7 @@ export class Reconciler {
     if (name === undefined)
       for (const owner of this.delta.dirtyOwners())
         if (this.timers.has(owner)) this.later(owner, SETTLE_MS, 'retry');
-    if (this.monitor) this.soon('drift', () => this.look());
-  }
-
-  private suspectFile(key: string): boolean {
-    if (this.closed || this.delta.desired(key) === undefined) return false;
-    this.changedFiles.add(key);
-    this.soon('drift', () => this.look());
-    return true;
+    if (this.monitor) this.drift.soon();
   }
 
   /** A name under /run/netns came or went. Those this process made itself are known by their inode. */
@@ -416,52 +408,17 @@ export class Reconciler {
     if (!this.inodes.has(name) || this.inodes.get(name) === namespaceInode(name)) return;
     this.monitor?.unwatch(name);
     this.inodes.delete(name);
-    this.suspect(name);
+    this.drift.namespace(name);
   }
 
-  private soon(what: string, fn: () => void): void {
-    if (this.closed || this.timers.has(what)) return;
-    this.timers.set(
-      what,
-      setTimeout(() => {
-        this.timers.delete(what);
-        fn();
-      }, SETTLE_MS),
-    );
-  }
-
-  /** Read what is suspected and repair what differs. Owners at work are looked at once they are done. */
-  private look(): void {
-    const busy = new Set(this.running.keys());
-    for (const ns of this.changedNamespaces) {
-      const owners = new Set(this.delta.desiredIn(ns).flatMap((row) => this.delta.ownersOf(row.key)));
-      if ([...owners].some((owner) => busy.has(owner))) continue;
-      this.changedNamespaces.delete(ns);
-      if (owners.size > 0) this.delta.setActual(ns, this.readRows(ns));
-      this.sealing?.broken(ns);
-      this.sealing?.soon(ns);
-    }
-    for (const name of this.changedHostLinks) {
-      this.changedHostLinks.delete(name);
-      if (this.delta.isRead(HOST)) this.delta.setActualRow(HOST, `${HOST}|link|${name}`, readHostLink(name));
-    }
-    for (const key of this.changedFiles) this.lookAtFile(key, busy);
+  private repair(busy: ReadonlySet<string>): void {
     for (const owner of this.delta.dirtyOwners())
-      if (!busy.has(owner) && !this.timers.has(owner) && !this.expected.has(owner)) this.repair(owner);
-    if (this.changedNamespaces.size + this.changedFiles.size > 0) this.soon('drift', () => this.look());
+      if (!busy.has(owner) && !this.timers.has(owner) && !this.expected.has(owner))
+        this.again(owner, 'drift');
   }
 
-  /** What this process wrote itself turns out to be as it is wanted. */
-  private lookAtFile(key: string, busy: ReadonlySet<string>): void {
-    if (this.delta.ownersOf(key).some((owner) => busy.has(owner))) return;
-    this.changedFiles.delete(key);
-    const row = this.delta.desired(key);
-    if (row?.kind !== 'file') return;
-    this.delta.setActualRow(row.ns, key, readUnlisted([row])[0]);
-  }
-
-  private repair(owner: string): void {
-    this.reconcile(owner, 'drift').catch((error: unknown) =>
+  private again(owner: string, cause: string): void {
+    this.reconcile(owner, cause).catch((error: unknown) =>
       this.settings.onError?.(`${owner}: ${String(error)}`),
     );
   }
@@ -472,81 +429,6 @@ export class Reconciler {
     this.inodes.set(ns, inode);
     this.monitor?.unwatch(ns);
     this.monitor?.watch(ns);
-  }
-
-  private watchDaemon(owner: string, row: DaemonRow): void {
-    const found = runningDaemon(row);
-    const known = this.watchedDaemons.get(row.key);
-    if (found && known?.pid === found.pid) return;
-    known?.stop();
-    if (!found) {
-      if (this.delta.actualRow(row.ns, row.key)) this.daemonEnded(owner, row, 0);
-      return;
-    }
-    const since = Date.now();
-    const stop = this.monitor!.watchProcess(found.pid, () =>
-      this.daemonEnded(owner, row, Date.now() - since),
-    );
-    this.watchedDaemons.set(row.key, { pid: found.pid, stop });
-  }
-
-  /** Started again: at once if it lived for a while, else later each time. */
-  private daemonEnded(owner: string, row: DaemonRow, livedMs: number): void {
-    this.watchedDaemons.delete(row.key);
-    if (this.closed || this.delta.desired(row.key) === undefined) return;
-    this.delta.setActualRow(row.ns, row.key, undefined);
-    // Looked for again before it is started: it may be slow to write its pid file.
-    this.delta.forget(row.ns);
-    if (this.settings.onDaemonEnd?.(row) === 'leave') return;
-    const deaths = livedMs > QUICK_DEATH_MS ? 0 : (this.quickDeaths.get(row.key) ?? 0) + 1;
-    this.quickDeaths.set(row.key, deaths);
-    if (deaths === 0) {
-      this.repair(owner);
-      return;
-    }
-    this.settings.onError?.(`${row.service} of ${row.id} ended soon after its start (${deaths} times)`);
-    this.later(owner, backoffDelay(deaths, DEFAULT_BACKOFF, Math.random()), 'drift');
-  }
-
-  // --- memory --------------------------------------------------------------------------------------------
-
-  /**
-   * Before the kernel is touched a new owner must be on record, and whatever is added to the host's
-   * namespace, where names alone prove nothing. All else is written a moment later: a burst costs one write.
-   */
-  private remember(owner: string, changes: readonly Change[]): void {
-    const { records } = this.settings;
-    if (!records || !this.unsaved.has(owner)) return;
-    const onHost = changes.some((change) => change.desired?.ns === HOST && !change.actual);
-    if (onHost || !records.has(owner)) this.save(owner);
-  }
-
-  private save(owner: string): void {
-    const record = this.unsaved.get(owner);
-    this.unsaved.delete(owner);
-    if (record !== undefined) this.settings.records?.save(owner, record, this.delta.leaving(owner));
-  }
-
-  /** What an earlier process was about to remove for this owner was wanted until now. */
-  private recall(owner: string, groups: readonly RowGroup[]): void {
-    if (this.recalled.has(owner)) return;
-    this.recalled.add(owner);
-    const leaving = this.settings.records?.leaving(owner) ?? [];
-    if (leaving.length > 0) this.delta.setDesired(owner, [leaving, ...groups]);
-  }
-
-  private soonSave(): void {
-    if (this.closed || this.timers.has('records')) return;
-    this.timers.set(
-      'records',
-      setTimeout(() => this.flushRecords(), RECORD_DELAY_MS),
-    );
-  }
-
-  private flushRecords(): void {
-    clearTimeout(this.timers.get('records'));
-    this.timers.delete('records');
-    for (const owner of [...this.unsaved.keys()]) this.save(owner);
   }
 }
 

@@ -10,6 +10,7 @@ import { counters } from '../../lib/kernel/counters.ts';
 import { readLinks } from '../../lib/kernel/link.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
 import { deleteNamespace, listNamespaces } from '../../lib/kernel/netns.ts';
+import { createQueue, PRIORITY } from '../../lib/namespace/queue.ts';
 import { inOrder, Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
 import type { Row } from '../../lib/namespace/rows.ts';
@@ -23,16 +24,30 @@ import { writeShellScript } from './shell-script.ts';
 
 /** floating IPs added one after the other to find the median of one */
 const ADDITIONS = 30;
-/** Payload by payload as an agent's queue hands them over; records on disk and drift repair as in real life. */
-async function build(reconciler: Reconciler, all: Iterable<Payload>): Promise<number> {
+/** as agents/l3/agent.ts */
+const CONCURRENCY = 8;
+
+/** By an agent's queue, as many at a time as an agent takes; records on disk and drift repair as in real life. */
+async function build(
+  reconciler: Reconciler,
+  all: Iterable<Payload>,
+  concurrency = CONCURRENCY,
+): Promise<number> {
   let steps = 0;
-  for (const payload of all) {
-    reconciler.setDesired(payload.id, groupsOf(payload), { kind: 'router', payload });
-    const result = await reconciler.reconcile(payload.id);
-    const [failure] = result.failures;
-    if (failure) throw new Error(`${failure.key}: ${failure.message}`);
-    steps += result.steps;
-  }
+  const errors: unknown[] = [];
+  const queue = createQueue<Payload>({
+    concurrency,
+    work: async (id, payload) => {
+      reconciler.setDesired(id, groupsOf(payload), { kind: 'router', payload });
+      const result = await reconciler.reconcile(id);
+      for (const { key, message } of result.failures) errors.push(new Error(`${key}: ${message}`));
+      steps += result.steps;
+    },
+    onFailure: (_key, error) => errors.push(error),
+  });
+  for (const payload of all) queue.add(payload.id, PRIORITY.fullSync, payload);
+  await queue.idle();
+  if (errors.length > 0) throw errors[0];
   return steps;
 }
 
@@ -87,7 +102,8 @@ async function record(count: number, path: string): Promise<Measured> {
   const recorder = new Recorder();
   recorder.start();
   const reconciler = new Reconciler({ announce: false });
-  await build(reconciler, payloads(count));
+  // One after the other: the recording must not mix them.
+  await build(reconciler, payloads(count), 1);
   await reconciler.close();
   recorder.save(path);
   return {};

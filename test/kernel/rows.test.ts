@@ -223,14 +223,14 @@ describe('routes, rules, neighbours and addresses as HA and DVR need them', () =
       address({ scope: 'link' }),
       address({ ip: '10.0.0.1', prefix: 24, broadcast: true }),
       address({ ip: 'fd00::1', prefix: 64, family: 6, nodad: true }),
-      address({ ip: 'fe80::a9fe:a9fe', prefix: 64, family: 6, nodad: true, scope: 'link' }),
+      address({ ip: 'fe80::a9fe:a9fe', prefix: 128, family: 6, nodad: true, scope: 'link' }),
     ];
     await rig.roundTrip(extra, () => {
       const text = ip(ROUTER, 'address', 'show', 'dev', RFP);
       expect(text).toContain(`inet 169.254.192.1/18 scope link ${RFP}`);
       expect(text).toContain(`inet 10.0.0.1/24 brd 10.0.0.255 scope global ${RFP}`);
       expect(text).toMatch(/inet6 fd00::1\/64 scope global nodad/);
-      expect(text).toMatch(/inet6 fe80::a9fe:a9fe\/64 scope link nodad/);
+      expect(text).toMatch(/inet6 fe80::a9fe:a9fe\/128 scope link nodad/);
     });
     await rig.build('r', pair, extra);
     ip(ROUTER, 'address', 'del', '169.254.192.1/18', 'dev', RFP);
