@@ -138,6 +138,8 @@ export interface MonitorEvents {
   hostLink(name: string): void;
   /** a name under /run/netns came or went */
   namespace(name: string): void;
+  /** something can't be listened to, in words */
+  deaf?(reason: string): void;
   /** events were lost: look at everything */
   overflow(): void;
 }
@@ -163,12 +165,22 @@ export class Monitor {
     this.events = events;
     for (const fd of [this.wake, ...this.sockets.map((socket) => socket.fd)]) this.add(fd);
     fs.mkdirSync(NETNS_DIRECTORY, { recursive: true });
-    this.directory = fs.watch(NETNS_DIRECTORY, (_event, name) => {
-      if (name !== null) this.events.namespace(name);
-    });
+    this.directory = this.watchNames();
     // The waiting thread would keep a process that calls exit() from ending.
     process.once('exit', this.onExit);
     void this.loop();
+  }
+
+  /** Without an inotify instance a namespace that vanishes as a whole is seen at its next reading only. */
+  private watchNames(): fs.FSWatcher | undefined {
+    try {
+      return fs.watch(NETNS_DIRECTORY, (_event, name) => {
+        if (name !== null) this.events.namespace(name);
+      });
+    } catch (error) {
+      this.events.deaf?.(`${NETNS_DIRECTORY} cannot be watched: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   /** Hear of changes in this namespace from now on ('' for the host's own). */

@@ -112,6 +112,10 @@ export class Reconciler {
       changed: (ns, sight) => this.drift.namespace(ns, sight),
       hostLink: (name) => this.suspectHostLink(name),
       namespace: (name) => this.suspectName(name),
+      deaf: (reason) =>
+        onError?.(
+          `${reason}; namespaces removed by hand are noticed late: raise fs.inotify.max_user_instances`,
+        ),
       overflow: () => {
         for (const ns of delta.namespaces()) this.drift.namespace(ns);
       },
