@@ -32,7 +32,7 @@ const lacks = (port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): boolea
 
 /** Addresses on subnets that could not be read stay: nobody knows what they are good for. */
 const isLeft = ({ unread }: Network, subnetId: string, wanted: readonly string[]): boolean =>
-  wanted.includes(subnetId) || unread.includes(subnetId);
+  wanted.includes(subnetId) || unread.subnets.includes(subnetId);
 
 const hasOthers = (network: Network, port: Pick<Port, 'fixed_ips'>, wanted: readonly string[]): boolean =>
   port.fixed_ips.some(({ subnet_id }) => !isLeft(network, subnet_id, wanted));

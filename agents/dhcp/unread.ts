@@ -8,8 +8,8 @@ import { PayloadError } from '../../lib/model/payload.ts';
  */
 export function withUnread(before: Network | undefined, network: Network): Network {
   const { unread, problems } = network;
-  if (unread.length === 0) return network;
-  const lost = new Set(unread);
+  const lost = new Set([...unread.subnets, ...unread.ports]);
+  if (lost.size === 0) return network;
   const isLost = ({ id }: { readonly id: string }): boolean => lost.has(id);
   const subnets = [...network.subnets, ...(before?.subnets.filter(isLost) ?? [])].sort((a, b) =>
     a.id < b.id ? -1 : 1,

@@ -5,7 +5,8 @@
 import { existsSync } from 'node:fs';
 import { inNamespace, NETNS_DIRECTORY, namespaceInode } from '../../lib/kernel/netns.ts';
 import { listenTcp } from '../../lib/kernel/socket.ts';
-import { parseNetwork } from '../../lib/model/network.ts';
+import { type Network, parseNetwork } from '../../lib/model/network.ts';
+import { PayloadError } from '../../lib/model/payload.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import type { MetadataPlugin } from '../../lib/model/source.ts';
 import {
@@ -177,6 +178,13 @@ const proxyTimeouts = (options: MetadataOptions): ProxyTimeouts => ({
   answer: options.timeout_server * 1000,
 });
 
+/** Without a subnet nobody can say which listeners there must be; ports of instances don't matter. @throws PayloadError */
+function wholeNetwork(payload: unknown): Network {
+  const network = parseNetwork(payload);
+  if (network.unread.subnets.length > 0) throw new PayloadError(network.problems.join('; '));
+  return network;
+}
+
 /**
  * Payloads to listeners. One that is invalid is reported and leaves its own listeners as they were, and
  * all others alone.
@@ -199,7 +207,7 @@ function createCompiler({ options, logger, listenerOptions: decided }: MetadataA
     };
     for (const one of routers) take('router', one, () => routerListeners(parseRouter(one), listenerOptions));
     for (const one of networks)
-      take('network', one, () => networkListeners(parseNetwork(one), listenerOptions));
+      take('network', one, () => networkListeners(wholeNetwork(one), listenerOptions));
     latest = next;
     return [...next.values()].flat();
   };

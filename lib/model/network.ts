@@ -22,8 +22,8 @@ export type Network = z.output<typeof network> & {
   readonly ports: readonly Port[];
   /** what of subnets and ports is not in it, for it is not as it should be: one sentence each */
   readonly problems: readonly string[];
-  /** ids of the subnets and ports left out as a whole */
-  readonly unread: readonly string[];
+  /** ids of those left out as a whole */
+  readonly unread: { readonly subnets: readonly string[]; readonly ports: readonly string[] };
 };
 
 const SUBNETS: ListSchema<Subnet> = { element: subnet, lists: subnetLists, noun: 'subnet' };
@@ -58,7 +58,7 @@ export function parseNetwork(payload: unknown): Network {
     non_local_subnets: others.found,
     ports: ports.found,
     problems: [subnets, others, ports].flatMap(({ problems }) => problems),
-    unread: [subnets, others, ports].flatMap(({ lost }) => lost),
+    unread: { subnets: [...subnets.lost, ...others.lost], ports: ports.lost },
   };
   if (key) known.set(key, result);
   return result;

@@ -10,6 +10,7 @@ const B = '22222222-2222-4222-8222-222222222222';
 let kernel: PretendKernel;
 let agent: MetadataAgent;
 let routers: () => Promise<unknown[]>;
+let networks: unknown[];
 let changed: () => void;
 let warnings: string[];
 let port: number;
@@ -22,13 +23,14 @@ beforeEach(() => {
   warnings = [];
   port = freePort();
   routers = async () => [{ id: A }];
+  networks = [];
   const secret = 'shared';
   const instances = () => ({ id: 'i', name: 'i', project_id: 'p', ports: [] });
   agent = createMetadataAgent({
     plugin: { portOf: async () => [{ device_id: 'i', project_id: 'p' }] },
     inventory: {
       routers: () => routers(),
-      networks: async () => [],
+      networks: async () => networks,
       subscribe(listener) {
         changed = listener;
         return () => {
@@ -36,7 +38,11 @@ beforeEach(() => {
         };
       },
     },
-    options: parseMetadataOptions({ metadata_port: port, metadata_proxy_shared_secret: secret }),
+    options: parseMetadataOptions({
+      metadata_port: port,
+      metadata_proxy_shared_secret: secret,
+      enable_isolated_metadata: true,
+    }),
     logger: {
       debug() {},
       info() {},
@@ -92,6 +98,27 @@ describe('the metadata agent', () => {
     await waitForSyncs(2);
     expect(agent.state().listeners).toMatchObject({ desired: 2, open: 1, kept: 1 });
     expect(warnings.join()).toContain(A);
+  });
+
+  it('keeps the listeners of a network with a subnet that can’t be read; its ports don’t matter', async () => {
+    const subnet = { id: B, network_id: A, ip_version: 4, cidr: '10.0.0.0/24', gateway_ip: null };
+    const network = { id: A, subnets: [subnet], ports: [] };
+    networks = [network];
+    await agent.start();
+    expect(agent.state().listeners.desired).toBe(2);
+    networks = [{ ...network, subnets: [{ ...subnet, cidr: 'none' }] }];
+    changed();
+    await waitForSyncs(2);
+    expect(agent.state().listeners.desired).toBe(2);
+    expect(warnings.join()).toContain('cidr');
+    networks = [{ ...network, ports: [{ id: B, mac_address: 'none' }] }];
+    changed();
+    await waitForSyncs(3);
+    expect(agent.state().listeners.desired).toBe(2);
+    networks = [{ ...network, subnets: [] }];
+    changed();
+    await waitForSyncs(4);
+    expect(agent.state().listeners.desired).toBe(1);
   });
 
   it('is not converged while a namespace is missing', async () => {

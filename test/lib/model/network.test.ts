@@ -93,7 +93,7 @@ describe('a subnet that is not as it should be', () => {
   ])('is left out for its %s and named', (_what, wish, problem) => {
     const { subnets, problems, unread } = read({ subnets: [subnet(wish), subnet({ id: id(5) })] });
     expect(subnets.map((one) => one.id)).toEqual([id(5)]);
-    expect(unread).toEqual([id(4)]);
+    expect(unread).toEqual({ subnets: [id(4)], ports: [] });
     expect(problems[0]).toContain(`network ${id(3)}: subnet ${id(4)}: ${problem}`);
   });
 
