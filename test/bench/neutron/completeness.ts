@@ -4,7 +4,7 @@ import { readAddresses } from '../../../lib/kernel/address.ts';
 import { readLinks } from '../../../lib/kernel/link.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../../lib/kernel/netlink.ts';
 import { inNamespace, namespaceExists } from '../../../lib/kernel/netns.ts';
-import { nft } from '../../../lib/kernel/nftables.ts';
+import { NftablesError, nft } from '../../../lib/kernel/nftables.ts';
 import { readRoutes } from '../../../lib/kernel/route.ts';
 import { pause } from '../../e2e/shell.ts';
 import { EXTERNAL, type NatPair, type WantedRouter } from './site.ts';
@@ -30,6 +30,20 @@ const translates = (ruleset: string, { floating, fixed }: NatPair): boolean => {
   const [from, to] = [floating, fixed].map((address) => address.replaceAll('.', '\\.'));
   return new RegExp(`\\b${from}(?![\\d.])(?: : |[^\\n]* dnat to )${to}(?![\\d.])`).test(ruleset);
 };
+
+/** Neutron's rules for packets from the router itself: the list of all would have libnftables complain of others. */
+const THEIR_CHAIN = 'list chain ip nat neutron-l3-agent-OUTPUT';
+
+function translations(ns: string): string {
+  const theirs = nft(ns, 'list tables').includes('table ip nat');
+  try {
+    return nft(ns, theirs ? THEIR_CHAIN : 'list ruleset');
+  } catch (error) {
+    // The chain is not there yet.
+    if (error instanceof NftablesError) return '';
+    throw error;
+  }
+}
 
 /** What is still missing, the cheapest to see first; undefined: nothing. */
 export function missingOfRouter(router: WantedRouter): string | undefined {
@@ -62,7 +76,7 @@ export function missingOfRouter(router: WantedRouter): string | undefined {
     if (!byGateway) return 'default route';
   }
   if (!listens(ns, METADATA_PORT)) return 'metadata';
-  const ruleset = nft(ns, 'list ruleset');
+  const ruleset = translations(ns);
   const open = router.floatingIps.find((pair) => !translates(ruleset, pair));
   return open && `NAT of ${open.floating}`;
 }

@@ -69,7 +69,7 @@ export async function measure(
     progress(
       `memory with routers ${Math.round(routersMemory / 1e6)} MB in ${agents.processes.length} processes`,
     );
-    const { whole, agent } = await associate(cloud, work.association);
+    const { whole, agent } = await associate(cloud, work.association, rest);
     progress(
       `floating IP associated in ${Math.round(whole)} ms, of these ${Math.round(agent)} ms the agent's`,
     );
