@@ -38,6 +38,7 @@ const DOCUMENTED: readonly Documented[] = [
   },
 ];
 
+const PATIENCE_MS = 300_000;
 const QUIET_MS = 4_000;
 
 interface Seen {
@@ -67,7 +68,7 @@ async function settledFacts(ns: string): Promise<Facts> {
       before = now;
       return Date.now() - since > QUIET_MS && now;
     },
-    120_000,
+    PATIENCE_MS,
   );
 }
 
@@ -77,14 +78,14 @@ async function observe(agents: AgentGroup): Promise<Seen> {
   try {
     const { routers, machines, floating } = site;
     for (const { id, name } of Object.values(routers))
-      await until(`router ${String(name)}`, () => namespaceExists(`qrouter-${id}`), 120_000);
-    await machines.a2.reaches(OUTSIDE.address, 120_000);
-    await machines.b1.reaches(OUTSIDE.address, 120_000);
-    await machines.d1.reaches(site.addresses.d2, 120_000);
-    await cloud.outside.reaches(floating.a1, 120_000);
-    await cloud.outside.reaches(floating.c1, 120_000);
+      await until(`router ${String(name)}`, () => namespaceExists(`qrouter-${id}`), PATIENCE_MS);
+    await machines.a2.reaches(OUTSIDE.address, PATIENCE_MS);
+    await machines.b1.reaches(OUTSIDE.address, PATIENCE_MS);
+    await machines.d1.reaches(site.addresses.d2, PATIENCE_MS);
+    await cloud.outside.reaches(floating.a1, PATIENCE_MS);
+    await cloud.outside.reaches(floating.c1, PATIENCE_MS);
     const six = await slaacAddress(machines.c1);
-    await cloud.outside.reaches(six, 120_000);
+    await cloud.outside.reaches(six, PATIENCE_MS);
     const namespaces: Record<string, Facts> = {};
     for (const [name, { id }] of Object.entries(routers))
       namespaces[name] = await settledFacts(`qrouter-${id}`);
@@ -92,12 +93,16 @@ async function observe(agents: AgentGroup): Promise<Seen> {
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${agents.tail(6_000)}`);
   } finally {
-    await agents.remove();
+    await agents.boot(cloud.broker);
   }
 }
 
 beforeAll(async () => {
-  cloud = await Cloud.start({ server: { DEFAULT: { agent_down_time: 86_400 } } });
+  cloud = await Cloud.start({
+    // Agents that are stopped meanwhile keep what they are scheduled for.
+    server: { DEFAULT: { agent_down_time: 86_400 } },
+    node: { common: { DEFAULT: { debug: false, rpc_response_timeout: 60 } } },
+  });
   const ours = new ViaductAgents(cloud.node);
   cloud.node.start('linuxbridge');
   ours.start('l3');
@@ -108,10 +113,10 @@ beforeAll(async () => {
   );
   await ours.stop();
   site = await new SiteMaker(cloud).make();
-  await ours.remove();
+  await ours.boot(cloud.broker);
   neutron = await observe(new NeutronAgents(cloud.node));
   viaduct = await observe(ours);
-}, 900_000);
+}, 1_800_000);
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);

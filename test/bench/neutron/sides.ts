@@ -33,14 +33,6 @@ export interface Work {
 
 const seconds = (from: number, to: number): number => (to - from) / 1000;
 
-/** As after a boot of the node: no namespace, no file of an agent, nothing waiting in the agents' queues. */
-export async function bootNode(agents: AgentGroup, { broker }: Cloud): Promise<void> {
-  await agents.remove();
-  const queues = await broker.list('queues', 'name');
-  for (const { name } of queues)
-    if (/^(l3_agent|dhcp_agent)/.test(String(name))) await broker.ctl('delete_queue', String(name));
-}
-
 /** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
 const busyWith =
   (agents: AgentGroup, { server }: Cloud) =>
@@ -81,7 +73,7 @@ export async function measure(
     progress(`at rest ${restart.toFixed(2)} s after a restart`);
     const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
     if (lost) throw new Error(`lost over a restart: ${lost}`);
-    await bootNode(agents, cloud);
+    await agents.boot(cloud.broker);
 
     const served = performance.now();
     agents.start('dhcp');
@@ -111,6 +103,6 @@ export async function measure(
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${agents.tail()}`);
   } finally {
-    await bootNode(agents, cloud);
+    await agents.boot(cloud.broker);
   }
 }

@@ -4,7 +4,7 @@ import type { Cloud } from '../../neutron/cloud/cloud.ts';
 import type { ViaductAgents } from '../../neutron/cloud/viaduct-agents.ts';
 import { createAssociationSite } from './association.ts';
 import { routersComplete } from './completeness.ts';
-import { bootNode, type Work } from './sides.ts';
+import type { Work } from './sides.ts';
 import { createExternalNetwork, createRouters, createServedNetworks, EXTERNAL } from './site.ts';
 
 const FIRST_BUILD_MS = 300_000;
@@ -48,7 +48,7 @@ export async function prepare(
   const routers = await createRouters(server, external, n);
   const association = await createAssociationSite(cloud, external, routers[0]!);
   const networks = await createServedNetworks(server, n);
-  await bootNode(agents, cloud);
+  await agents.boot(cloud.broker);
   progress('building all once');
   agents.start();
   await routersComplete(routers, FIRST_BUILD_MS);
@@ -62,6 +62,6 @@ export async function prepare(
     FIRST_BUILD_MS,
   );
   await agents.stop();
-  await bootNode(agents, cloud);
+  await agents.boot(cloud.broker);
   return { cloud, routers, association, networks, devices };
 }

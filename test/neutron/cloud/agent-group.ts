@@ -4,12 +4,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listNamespaces } from '../../../lib/kernel/netns.ts';
 import { output } from '../../e2e/shell.ts';
+import type { TestBroker } from '../rabbit/broker.ts';
 import { Daemon } from './daemon.ts';
 import type { NodeAgent } from './node.ts';
 import { endProcesses, type FoundProcess, type Mark, processesOf } from './processes.ts';
 
 const ROLES: readonly NodeAgent[] = ['l3', 'dhcp', 'metadata'];
 const THEIR_NAMESPACE = /^(qrouter|qdhcp|snat|fip)-/;
+const THEIR_QUEUE = /^(l3_agent|dhcp_agent)/;
 /** What they keep in state_path. */
 const THEIR_FILES = ['dhcp', 'external', 'ha_confs', 'metadata_proxy', 'ns-metadata-proxy', 'ra', 'viaduct'];
 
@@ -65,6 +67,13 @@ export class AgentGroup {
     await Promise.all(this.#those([]).map((daemon) => daemon.stop('SIGKILL')));
     for (const ns of listNamespaces()) if (THEIR_NAMESPACE.test(ns)) await output('ip', 'netns', 'del', ns);
     for (const name of THEIR_FILES) rmSync(join(this.#statePath, name), { recursive: true, force: true });
+  }
+
+  /** As after a boot of the node: nothing is left, and no notification waits in the queues of its agents. */
+  async boot(broker: TestBroker): Promise<void> {
+    await this.remove();
+    for (const { name } of await broker.list('queues', 'name'))
+      if (THEIR_QUEUE.test(String(name))) await broker.ctl('delete_queue', String(name));
   }
 
   /** The end of every agent's log. */
