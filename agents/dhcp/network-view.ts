@@ -4,7 +4,8 @@
  * revision is known or the port was deleted. Messages take effect in the order in which they come.
  */
 import { z } from 'zod';
-import { port as portSchema } from '../../lib/model/port.ts';
+import { PayloadError, readOnce } from '../../lib/model/payload.ts';
+import { type Port, port as portReader } from '../../lib/model/port.ts';
 
 /** Deleted ports are remembered for so long: a message about one may still be under way. */
 const DELETED_MS = 24 * 3_600_000;
@@ -40,6 +41,15 @@ function portIn(value: unknown): KnownPort | undefined {
   if (key && data) readPorts.set(key, data);
   return data;
 }
+function understood(value: unknown): Port | undefined {
+  try {
+    return readOnce(portReader, value, 'port');
+  } catch (error) {
+    if (error instanceof PayloadError) return undefined;
+    throw error;
+  }
+}
+
 const addressesOf = ({ fixed_ips }: KnownPort): string[] =>
   (fixed_ips ?? []).flatMap(({ ip_address }) => ip_address ?? []);
 const subnetsOf = ({ fixed_ips }: KnownPort): string =>
@@ -106,16 +116,16 @@ export class NetworkView {
 
   /** A port was created or changed; `message` is the port in full. */
   portSaid(networkId: string, message: unknown, created: boolean, at: number): Verdict {
-    const read = portSchema.safeParse(message);
+    const read = understood(message);
     const port = portIn(message);
-    if (!read.success || !port) return { ask: 'a port of it is not understood' };
+    if (!read || !port) return { ask: 'a port of it is not understood' };
     if (this.#isDeleted(port.id)) return { stale: `port ${port.id} was deleted` };
     const before = this.#port(networkId, port.id);
     const [revision, knownRevision] = [port.revision_number ?? 0, before?.revision_number ?? 0];
     if (knownRevision > revision)
       return { stale: `revision ${revision} of port ${port.id}, ${knownRevision} is known` };
     const twin = created ? this.#twin(networkId, port) : undefined;
-    const own = read.data.device_id === this.#deviceId(networkId);
+    const own = read.device_id === this.#deviceId(networkId);
     this.#change(networkId, { at, port: { ...(message as object), id: port.id } });
     if (twin) return { ask: `port ${port.id} has an address of port ${twin.id}` };
     if (own && (!before || subnetsOf(before) !== subnetsOf(port)))
@@ -130,7 +140,7 @@ export class NetworkView {
       this.#deleted.delete(id);
     }
     this.#deleted.set(portId, now + DELETED_MS);
-    const own = portSchema.safeParse(this.#port(networkId, portId)).data?.device_id;
+    const own = understood(this.#port(networkId, portId))?.device_id;
     this.#changes.get(networkId)?.delete(portId);
     if (own === this.#deviceId(networkId)) return { ask: "this agent's own port was deleted" };
     return { known: true };

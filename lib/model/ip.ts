@@ -2,8 +2,8 @@
  * IP addresses and CIDRs as comparable values.
  *
  * The address of a port is looked at thousands of times per reconcile and there are few different ones,
- * so parse results are remembered (bounded). IPv4 is parsed here, because it is the hot path; IPv6 is
- * parsed by ip-cidr. Text is canonical: RFC 5952 for IPv6, so equal addresses have equal text.
+ * so parse results are remembered (bounded). Plain addresses are parsed here, because a start has thousands of
+ * them; what else may be IPv6 is parsed by ip-cidr. Text is canonical: RFC 5952 for IPv6, so equal addresses have equal text.
  */
 import IPCIDR from 'ip-cidr';
 
@@ -78,7 +78,41 @@ function ipv4Value(text: string): number {
   return dots === 3 && octet >= 0 ? value * 256 + octet : -1;
 }
 
+const GROUP = /^[0-9a-fA-F]{1,4}$/;
+const GROUPS = 8;
+
+/** The groups of one side of '::', an embedded IPv4 address as two; undefined: there is something else among them. */
+function ipv6Groups(text: string, last: boolean): number[] | undefined {
+  if (text === '') return [];
+  const groups: number[] = [];
+  const parts = text.split(':');
+  for (const [i, part] of parts.entries()) {
+    if (GROUP.test(part)) groups.push(Number.parseInt(part, 16));
+    else {
+      const v4 = last && i === parts.length - 1 ? ipv4Value(part) : -1;
+      if (v4 < 0) return undefined;
+      groups.push(Math.floor(v4 / 65_536), v4 % 65_536);
+    }
+  }
+  return groups;
+}
+
+/** RFC 4291, section 2.2; no zone, prefix or brackets. */
 function ipv6Value(text: string): bigint | undefined {
+  if (text.length > 45 || !text.includes(':')) return undefined;
+  const gap = text.indexOf('::');
+  const head = ipv6Groups(gap < 0 ? text : text.slice(0, gap), gap < 0);
+  const tail = gap < 0 ? [] : ipv6Groups(text.slice(gap + 2), true);
+  if (!head || !tail) return undefined;
+  const missing = GROUPS - head.length - tail.length;
+  // '::' stands for one group at least.
+  if (gap < 0 ? missing !== 0 : missing < 1) return undefined;
+  const groups = [...head, ...Array<number>(missing).fill(0), ...tail];
+  return BigInt(`0x${groups.map((group) => group.toString(16).padStart(4, '0')).join('')}`);
+}
+
+/** What is not plainly groups is for the library to understand, or not. */
+function ipv6ByLibrary(text: string): bigint | undefined {
   // Zones, prefixes and brackets are accepted by the library but are not addresses.
   if (text.length > 45 || !text.includes(':') || !/^[0-9a-fA-F:.]+$/.test(text)) return undefined;
   let plain = text;
@@ -131,7 +165,7 @@ function tryParseIp(text: unknown): Ip | undefined {
   if (v4 >= 0) {
     ip = { family: 4, value: BigInt(v4), text };
   } else {
-    const v6 = ipv6Value(text);
+    const v6 = ipv6Value(text) ?? ipv6ByLibrary(text);
     if (v6 === undefined) return undefined;
     ip = { family: 6, value: v6, text: ipv6Text(v6) };
   }

@@ -1,10 +1,10 @@
-import { z } from 'zod';
-import { flag, freeText, id, mtu, subjectOf, validate } from './payload.ts';
+import { readOnce, subjectOf } from './payload.ts';
 import { type ListSchema, readList } from './pieces.ts';
 import { type Port, port, portLists } from './port.ts';
+import { flag, freeText, id, mtu, object, type Read } from './reader.ts';
 import { type Subnet, subnet, subnetLists } from './subnet.ts';
 
-const network = z.looseObject({
+const network = object({
   id,
   name: freeText,
   project_id: freeText,
@@ -15,7 +15,7 @@ const network = z.looseObject({
 });
 
 /** A network as the DHCP agent is told of it: all its ports and (this host's) subnets. */
-export type Network = z.output<typeof network> & {
+export type Network = Read<typeof network> & {
   readonly subnets: readonly Subnet[];
   /** routed networks: subnets of other segments */
   readonly non_local_subnets: readonly Subnet[];
@@ -48,7 +48,7 @@ export function parseNetwork(payload: unknown): Network {
   const before = key && known.get(key);
   if (before) return before;
   const subject = subjectOf('network', payload);
-  const own = validate(network, payload, subject);
+  const own = readOnce(network, payload, subject);
   const subnets = readList(SUBNETS, own.subnets, subject, 'subnets');
   const others = readList(SUBNETS, own.non_local_subnets, subject, 'non_local_subnets');
   const ports = readList(PORTS, own.ports, subject, 'ports');

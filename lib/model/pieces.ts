@@ -2,8 +2,8 @@
  * Validation piece by piece: what of a list is wrong is left out and said, the rest counts. One bad port must not
  * keep the others of its network from being served.
  */
-import type { z } from 'zod';
-import { PayloadError, validate } from './payload.ts';
+import { PayloadError, readOnce } from './payload.ts';
+import { isObject, type Reader } from './reader.ts';
 
 /** What could be read, and what not: one sentence each, naming object, field and value. */
 export interface Pieces<T> {
@@ -14,9 +14,9 @@ export interface Pieces<T> {
 }
 
 export interface ListSchema<T> {
-  readonly element: z.ZodType<T>;
+  readonly element: Reader<T>;
   /** lists within an element of which each entry stands by itself */
-  readonly lists: Readonly<Record<string, z.ZodType>>;
+  readonly lists: Readonly<Record<string, Reader<unknown>>>;
   /** 'port' */
   readonly noun: string;
   /** an element without which the whole means something else: wrong in anything, it is an error of the whole */
@@ -28,10 +28,7 @@ interface Piece<T> {
   readonly problems: readonly string[];
 }
 
-const known = new WeakMap<z.ZodType, WeakMap<object, Piece<unknown>>>();
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const known = new WeakMap<Reader<unknown>, WeakMap<object, Piece<unknown>>>();
 
 /** Its error instead of a throw. */
 function attempt<T>(read: () => T): T | PayloadError {
@@ -46,33 +43,33 @@ function attempt<T>(read: () => T): T | PayloadError {
 /** The entries of a list that are as they should be; `says` hears of the others. */
 function goodEntries(
   entries: readonly unknown[],
-  schema: z.ZodType,
+  schema: Reader<unknown>,
   subject: string,
   name: string,
   says: (problem: string) => void,
 ): unknown[] {
   return entries.filter((entry, i) => {
-    const read = attempt(() => validate(schema, entry, subject, [name, i]));
+    const read = attempt(() => readOnce(schema, entry, subject, [name, i]));
     if (read instanceof PayloadError) says(`${read.message}: it is left out`);
     return !(read instanceof PayloadError);
   });
 }
 
 function readPiece<T>(schema: ListSchema<T>, payload: unknown, whole: string, at: string): Piece<T> {
-  const named = isRecord(payload) && typeof payload.id === 'string' ? payload.id.slice(0, 40) : at;
+  const named = isObject(payload) && typeof payload.id === 'string' ? payload.id.slice(0, 40) : at;
   const subject = `${whole}: ${schema.noun} ${named}`;
-  if (isRecord(payload) && schema.isVital?.(payload))
-    return { value: validate(schema.element, payload, subject), problems: [] };
+  if (isObject(payload) && schema.isVital?.(payload))
+    return { value: readOnce(schema.element, payload, subject), problems: [] };
   const problems: string[] = [];
   let reduced = payload;
-  if (isRecord(payload))
+  if (isObject(payload))
     for (const [name, entry] of Object.entries(schema.lists)) {
       const entries = payload[name];
       if (!Array.isArray(entries)) continue;
       const good = goodEntries(entries, entry, subject, name, (problem) => problems.push(problem));
       if (good.length < entries.length) reduced = { ...(reduced as object), [name]: good };
     }
-  const value = attempt(() => validate(schema.element, reduced, subject));
+  const value = attempt(() => readOnce(schema.element, reduced, subject));
   if (!(value instanceof PayloadError)) return { value: value as T, problems };
   return { value: undefined, problems: [value.message] };
 }
@@ -99,7 +96,7 @@ export function readList<T>(schema: ListSchema<T>, values: unknown, whole: strin
       readPiece(schema, payload, whole, `${name}[${i}]`);
     if (key) before.set(key, piece);
     if (piece.value !== undefined) found.push(piece.value);
-    else lost.push(isRecord(payload) && typeof payload.id === 'string' ? payload.id : '');
+    else lost.push(isObject(payload) && typeof payload.id === 'string' ? payload.id : '');
     problems.push(...piece.problems);
   }
   return { found, problems, lost };

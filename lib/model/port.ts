@@ -1,5 +1,19 @@
-import { z } from 'zod';
-import { flag, freeText, id, ip, ipOrCidr, listOf, mac } from './payload.ts';
+import {
+  family,
+  flag,
+  freeText,
+  id,
+  ip,
+  ipOrCidr,
+  listOf,
+  mac,
+  numberOr,
+  object,
+  optional,
+  orElse,
+  type Read,
+  text,
+} from './reader.ts';
 
 /** device_owner of ports that the agents treat specially (neutron-lib constants.py). */
 export const DEVICE_OWNER = {
@@ -21,20 +35,17 @@ export const ROUTER_INTERFACE_OWNERS: ReadonlySet<string> = new Set([
   DEVICE_OWNER.haInterface,
 ]);
 
-const fixedIp = z.looseObject({ subnet_id: id, ip_address: ip });
-const dhcpOption = z.looseObject({
-  opt_name: z.string(),
+const fixedIp = object({ subnet_id: id, ip_address: ip });
+const dhcpOption = object({
+  opt_name: text,
   opt_value: freeText,
-  ip_version: z
-    .union([z.literal(4), z.literal(6)])
-    .nullish()
-    .transform((version) => version ?? 4),
+  ip_version: orElse(family, 4),
 });
-const addressPair = z.looseObject({ ip_address: ipOrCidr, mac_address: mac.optional() });
-const dnsName = z.looseObject({ ip_address: ip, hostname: z.string(), fqdn: z.string() });
+const addressPair = object({ ip_address: ipOrCidr, mac_address: optional(mac) });
+const dnsName = object({ ip_address: ip, hostname: text, fqdn: text });
 
 /** A port in a network payload. Names, options and domains are tenants' free text: quote them. */
-export const port = z.looseObject({
+export const port = object({
   id,
   name: freeText,
   network_id: id,
@@ -47,12 +58,9 @@ export const port = z.looseObject({
   allowed_address_pairs: listOf(addressPair),
   dns_assignment: listOf(dnsName),
   'binding:host_id': freeText,
-  revision_number: z
-    .number()
-    .nullish()
-    .transform((revision) => revision ?? 0),
+  revision_number: numberOr(0),
 });
-export type Port = z.output<typeof port>;
+export type Port = Read<typeof port>;
 /** Lists within a port of which each entry stands by itself. */
 export const portLists = {
   extra_dhcp_opts: dhcpOption,

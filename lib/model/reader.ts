@@ -95,6 +95,31 @@ export const integer =
     return value as number;
   };
 
+/** Missing and null are `missing`. */
+export const orElse =
+  <T>(reader: Reader<T>, missing: T): Reader<T> =>
+  (value) =>
+    value === undefined || value === null ? missing : reader(value);
+
+/** Missing stays missing. */
+export const optional =
+  <T>(reader: Reader<T>): Reader<T | undefined> =>
+  (value) =>
+    value === undefined ? undefined : reader(value);
+
+/** Missing and null are `missing`. */
+export const numberOr = (missing: number): Reader<number> =>
+  orElse((value) => {
+    if (typeof value !== 'number' || Number.isNaN(value)) throw isNot(value, 'a number');
+    return value;
+  }, missing);
+
+/** IP version. */
+export const family: Reader<4 | 6> = (value) => {
+  if (value !== 4 && value !== 6) throw isNot(value, '4 or 6');
+  return value;
+};
+
 export const oneOf =
   <const T extends string>(...words: readonly T[]): Reader<T> =>
   (value) => {
@@ -131,6 +156,16 @@ export const cidr: Reader<string> = (value) => {
     return parseCidr(value as string).text;
   } catch {
     throw isNot(value, 'a CIDR');
+  }
+};
+
+/** allowed_address_pairs hold either. */
+export const ipOrCidr: Reader<string> = (value) => {
+  try {
+    const text = value as string;
+    return text.includes('/') ? parseCidr(text).text : parseIp(text).text;
+  } catch {
+    throw isNot(value, 'an IP address or CIDR');
   }
 };
 

@@ -1,32 +1,50 @@
-import { z } from 'zod';
-import { cidr, flag, freeText, id, ip, ipv6Mode, listOf, orNull, route } from './payload.ts';
+import {
+  cidr,
+  family,
+  flag,
+  freeText,
+  Invalid,
+  id,
+  ip,
+  ipv6Mode,
+  listOf,
+  object,
+  orNull,
+  type Read,
+  type Reader,
+  route,
+} from './reader.ts';
 
-const allocationPool = z.looseObject({ start: ip, end: ip });
+const allocationPool = object({ start: ip, end: ip });
+
+const fields = object({
+  id,
+  name: freeText,
+  network_id: id,
+  ip_version: family,
+  cidr,
+  gateway_ip: orNull(ip),
+  enable_dhcp: flag(true),
+  dns_nameservers: listOf(ip),
+  host_routes: listOf(route),
+  allocation_pools: listOf(allocationPool),
+  ipv6_ra_mode: ipv6Mode,
+  ipv6_address_mode: ipv6Mode,
+});
+export type Subnet = Read<typeof fields>;
 
 /** A subnet in a network payload (Neutron: api/rpc/handlers/dhcp_rpc.py). */
-export const subnet = z
-  .looseObject({
-    id,
-    name: freeText,
-    network_id: id,
-    ip_version: z.union([z.literal(4), z.literal(6)]),
-    cidr,
-    gateway_ip: orNull(ip),
-    enable_dhcp: flag(true),
-    dns_nameservers: listOf(ip),
-    host_routes: listOf(route),
-    allocation_pools: listOf(allocationPool),
-    ipv6_ra_mode: ipv6Mode,
-    ipv6_address_mode: ipv6Mode,
-  })
-  .superRefine(({ ip_version, cidr: text, gateway_ip }, context) => {
-    const fits = (value: string): boolean => value.includes(':') === (ip_version === 6);
-    for (const [name, value] of Object.entries({ cidr: text, gateway_ip })) {
-      if (value === null || fits(value)) continue;
-      const message = `${JSON.stringify(value)} is not IPv${ip_version}`;
-      context.addIssue({ code: 'custom', path: [name], message });
-    }
-  });
+export const subnet: Reader<Subnet> = (value) => {
+  const read = fields(value);
+  for (const name of ['cidr', 'gateway_ip'] as const) {
+    const text = read[name];
+    if (text === null || text.includes(':') === (read.ip_version === 6)) continue;
+    const wrong = new Invalid(`${JSON.stringify(text)} is not IPv${read.ip_version}`);
+    wrong.path.push(name);
+    throw wrong;
+  }
+  return read;
+};
+
 /** Lists within a subnet of which each entry stands by itself. */
 export const subnetLists = { dns_nameservers: ip, host_routes: route, allocation_pools: allocationPool };
-export type Subnet = z.output<typeof subnet>;

@@ -30,7 +30,7 @@ describe('a port that is not as it should be', () => {
       'fixed_ips[0].ip_address: "10.0.0.300" is not an IP address',
     ],
     ['network', { network_id: 'x' }, 'network_id: "x" is not a UUID'],
-    ['list of options', { extra_dhcp_opts: 'all' }, 'extra_dhcp_opts: "all": Invalid input'],
+    ['list of options', { extra_dhcp_opts: 'all' }, 'extra_dhcp_opts: "all" is not a list'],
   ])('is left out for its %s, the others stay', (_what, wish, problem) => {
     const { ports, problems } = read({ ports: [port(5), port(6, wish), port(7)] });
     expect(ports.map((one) => one.id)).toEqual([id(5), id(7)]);
@@ -62,10 +62,10 @@ describe('a port that is not as it should be', () => {
       allowed_address_pairs: [{ ip_address: '10.0.0.0/8' }],
     });
     expect(problems.map((text) => text.replace(`network ${id(3)}: port ${id(6)}: `, ''))).toEqual([
-      expect.stringContaining('extra_dhcp_opts[0].opt_name: 67: '),
-      expect.stringContaining('extra_dhcp_opts[2].ip_version: 5: '),
+      expect.stringContaining('extra_dhcp_opts[0].opt_name: 67 is not text: '),
+      expect.stringContaining('extra_dhcp_opts[2].ip_version: 5 is not 4 or 6: '),
       'allowed_address_pairs[0].ip_address: "all" is not an IP address or CIDR: it is left out',
-      expect.stringContaining('dns_assignment[0].hostname: null: '),
+      expect.stringContaining('dns_assignment[0].hostname: null is not text: '),
     ]);
   });
 
@@ -89,7 +89,11 @@ describe('a subnet that is not as it should be', () => {
     ['CIDR', { cidr: '10.0.0.0' }, 'cidr: "10.0.0.0" is not a CIDR'],
     ['IP version', { ip_version: 6 }, 'cidr: "10.0.0.0/24" is not IPv6'],
     ['gateway of the other version', { gateway_ip: 'fd00::1' }, 'gateway_ip: "fd00::1" is not IPv4'],
-    ['mode', { ipv6_ra_mode: 'often' }, 'ipv6_ra_mode: "often": '],
+    [
+      'mode',
+      { ipv6_ra_mode: 'often' },
+      'ipv6_ra_mode: "often" is not one of slaac, dhcpv6-stateless, dhcpv6-stateful',
+    ],
   ])('is left out for its %s and named', (_what, wish, problem) => {
     const { subnets, problems, unread } = read({ subnets: [subnet(wish), subnet({ id: id(5) })] });
     expect(subnets.map((one) => one.id)).toEqual([id(5)]);
