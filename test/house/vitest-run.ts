@@ -36,6 +36,10 @@ export interface VitestOptions {
   readonly projects: readonly string[];
   /** only tests whose full name matches this regular expression */
   readonly titles?: string;
+  /** what else goes on vitest's command line: files, its options */
+  readonly more?: readonly string[];
+  /** runs a program to its end and gives its exit code; a child of this process if not given */
+  readonly launch?: (argv: readonly string[], directory: string) => number;
   /** where vitest's own progress goes: 1 or 2 (a command that prints its result on stdout says 2) */
   readonly output: 1 | 2;
 }
@@ -46,23 +50,27 @@ export function runVitest(options: VitestOptions): VitestRun {
   const file = join(directory, 'report.json');
   try {
     const argv = [
+      process.execPath,
       join(options.root, 'node_modules/vitest/vitest.mjs'),
       'run',
       ...options.projects.flatMap((project) => ['--project', project]),
       ...(options.titles === undefined ? [] : ['--testNamePattern', options.titles]),
+      ...(options.more ?? []),
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${file}`,
     ];
-    const child = spawnSync(process.execPath, argv, {
-      cwd: options.root,
-      stdio: ['ignore', options.output, 2],
-    });
-    return { report: readReport(file), exitCode: child.status ?? 1 };
+    const exitCode = (options.launch ?? child(options.output))(argv, options.root);
+    return { report: readReport(file), exitCode };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+const child =
+  (output: 1 | 2) =>
+  ([program, ...args]: readonly string[], directory: string): number =>
+    spawnSync(program!, args, { cwd: directory, stdio: ['ignore', output, 2] }).status ?? 1;
 
 function readReport(file: string): VitestReport | undefined {
   try {
