@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Background, inNs, until } from '../e2e/shell.ts';
-import { kill } from './vm.ts';
+import { silence } from './vm.ts';
 
 const ip = (...args: string[]): string => execFileSync('ip', args, { stdio: 'pipe', encoding: 'utf8' });
 
@@ -43,7 +43,7 @@ export class Advertiser {
 
   async remove(): Promise<void> {
     // radvd is two processes.
-    for (const pid of ip('netns', 'pids', this.name).split('\n').filter(Boolean)) kill(Number(pid));
+    await silence(this.name);
     await this.radvd.stop('SIGKILL');
     ip('link', 'del', this.name);
     ip('netns', 'del', this.name);

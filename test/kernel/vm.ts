@@ -34,8 +34,17 @@ slaac hwaddr
 
 let number = 0;
 
+/** Ends everything that runs in a namespace, and what that starts meanwhile. */
+export async function silence(ns: string): Promise<void> {
+  await until(`nothing runs in ${ns}`, () => {
+    const pids = ip('netns', 'pids', ns).split('\n').filter(Boolean);
+    for (const pid of pids) kill(Number(pid));
+    return pids.length === 0;
+  });
+}
+
 /** It may have ended by itself. */
-export function kill(pid: number): void {
+function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
@@ -205,14 +214,9 @@ export class Vm extends Machine {
     return this.capture('eth0', 'udp port 67 or udp port 68 or udp port 546 or udp port 547', '-vvv', '-tt');
   }
 
-  /** Ends every program in it at once, without a word to a server. */
-  async silence(): Promise<void> {
-    for (const pid of ip('netns', 'pids', this.ns).split('\n').filter(Boolean)) kill(Number(pid));
-    await Promise.all([...this.running].map((program) => this.end(program, 'SIGKILL')));
-  }
-
   async remove(): Promise<void> {
-    await this.silence();
+    await silence(this.ns);
+    await Promise.all([...this.running].map((program) => this.end(program, 'SIGKILL')));
     execFileSync('ip', ['link', 'del', this.tap]);
     ip('netns', 'del', this.ns);
     rmSync(this.directory, { recursive: true, force: true });
