@@ -22,6 +22,7 @@ haproxy|test|serves metadata as with the agents of Neutron, to be taken over
 iptables|test|makes rules as the agents of Neutron do, to be taken over
 conntrack|test|shows and checks connection tracking
 isc-dhcp-client|test|dhclient: a real DHCP client in the test instances
+dhcpcd-base|test|dhcpcd: another DHCP client, of both IP versions at once
 dnsmasq-utils|test|dhcp_release: gives a lease back
 bind9-dnsutils|test|dig: asks the DNS server of a network
 ndisc6|test|rdisc6: asks for router advertisements
