@@ -29,11 +29,16 @@ export const most = (list: readonly Measured[], key: string): number =>
 export async function routers(n: number, { directory, runs, progress }: Bench): Promise<RoutersFigures> {
   const count = String(n);
   const recording = join(directory, 'recording');
-  const cold: Measured[] = [];
-  const restart: Measured[] = [];
-  const floor: Measured[] = [];
-  const shell: Measured[] = [];
-  const together: Measured[] = [];
+  const found: Found = { cold: [], restart: [], floor: [], shell: [], tight: [], together: [] };
+  /** Measure a variant in a sandbox of its own, and see that it made what Viaduct makes. */
+  const alone = async (variant: string, argument: string): Promise<Measured> => {
+    const [measured] = await sandbox([
+      [variant, count, argument],
+      ['verify', count],
+    ]);
+    return measured!;
+  };
+  const scripted = (variant: string): Promise<Measured> => alone(variant, freshDirectory(directory, 'shell'));
   await sandbox([['record', count, recording]]);
   for (let run = 1; run <= runs; run++) {
     const state = freshDirectory(directory, 'state');
@@ -42,39 +47,21 @@ export async function routers(n: number, { directory, runs, progress }: Bench): 
       ['restart', count, state],
       ['verify', count],
     ]);
-    cold.push(built!);
-    restart.push(again!);
-    const [replayed] = await sandbox([
-      ['floor', count, recording],
-      ['verify', count],
-    ]);
-    floor.push(replayed!);
-    const [scripted] = await sandbox([
-      ['shell', count, freshDirectory(directory, 'shell')],
-      ['verify', count],
-    ]);
-    shell.push(scripted!);
-    const [atOnce] = await sandbox([
-      ['shell-together', count, freshDirectory(directory, 'shell')],
-      ['verify', count],
-    ]);
-    together.push(atOnce!);
-    const ms = [built, again, replayed, scripted, atOnce].map((measured) => Math.round(measured!.ms!));
-    progress(
-      `routers ${n}, run ${run} of ${runs}: cold ${ms[0]}, restart ${ms[1]}, floor ${ms[2]}, shell ${ms[3]}, shell at once ${ms[4]} ms`,
-    );
+    found.cold.push(built!);
+    found.restart.push(again!);
+    found.floor.push(await alone('floor', recording));
+    found.shell.push(await scripted('shell'));
+    found.tight.push(await scripted('shell-tight'));
+    found.together.push(await scripted('shell-together'));
+    const shown = Object.entries(found).map(([name, list]) => `${name} ${Math.round(list.at(-1)!.ms!)}`);
+    progress(`routers ${n}, run ${run} of ${runs}: ${shown.join(', ')} ms`);
   }
-  return summary(n, cold, restart, floor, shell, together);
+  return summary(n, found);
 }
 
-function summary(
-  n: number,
-  cold: readonly Measured[],
-  restart: readonly Measured[],
-  floor: readonly Measured[],
-  shell: readonly Measured[],
-  together: readonly Measured[],
-): RoutersFigures {
+type Found = Record<'cold' | 'restart' | 'floor' | 'shell' | 'tight' | 'together', Measured[]>;
+
+function summary(n: number, { cold, restart, floor, shell, tight, together }: Found): RoutersFigures {
   const coldMs = medianOf(cold, 'ms');
   const restartMs = medianOf(restart, 'ms');
   const shellMs = medianOf(shell, 'ms');
@@ -89,6 +76,7 @@ function summary(
     restart_forks: most(restart, 'forks'),
     rss_mb: rounded(rss, 1),
     shell_ms: rounded(shellMs, 1),
+    shell_tight_ms: rounded(medianOf(tight, 'ms'), 1),
     shell_together_ms: rounded(medianOf(together, 'ms'), 1),
     floor_ms: rounded(floorMs, 1),
     cold_cpu_ms: rounded(medianOf(cold, 'cpu'), 1),
@@ -98,6 +86,7 @@ function summary(
     cold_forks: most(cold, 'forks'),
     rss_per_router_mb: rounded(rss / n, 3),
     ratio_shell: rounded(shellMs / coldMs),
+    ratio_shell_tight: rounded(medianOf(tight, 'ms') / coldMs),
     ratio_floor: rounded(coldMs / floorMs),
     ratio_restart: rounded(coldMs / restartMs),
   };

@@ -1,9 +1,12 @@
 /**
- * The shell yardstick: the same objects by a script with as few processes as sensible, router by router. One
- * `ip -batch` makes namespace, bridges and veth pairs; then one `ip netns exec` of one shell, which writes the
- * sysctls itself, loads the ruleset with one `nft -f` and becomes the last `ip -batch`. In the second
- * yardstick one `ip -batch` makes the namespaces and devices of all routers at once, which no agent could:
- * routers come one by one.
+ * The shell yardsticks: the same objects by scripts, router by router.
+ *
+ * - plain: what a careful operator writes. One `ip -batch` makes namespace, bridges and veth pairs; then one `sysctl -p`,
+ *   one `nft -f` and one `ip -batch` in the namespace. Six programs for a router, none for a single object.
+ * - tight: as few programs as can be. One `ip netns exec` of one shell, which writes the parameters itself, runs
+ *   `nft -f` and becomes the last `ip -batch`.
+ * - together: tight, with one `ip -batch` for the namespaces and devices of all routers at once, which no agent
+ *   could do: routers come one by one.
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
@@ -56,13 +59,13 @@ function routeLine(row: RouteRow): string {
 }
 
 class NamespaceFiles {
-  readonly sysctls: string[] = [];
+  readonly sysctls: [name: string, value: string][] = [];
   readonly ip: string[] = [];
   readonly tables: string[] = [];
   readonly elements: NftElementRow[] = [];
 
   take(row: Row): void {
-    if (row.kind === 'sysctl') this.sysctls.push(`echo ${row.value} > /proc/sys/${row.name}`);
+    if (row.kind === 'sysctl') this.sysctls.push([row.name, row.value]);
     else if (row.kind === 'link') this.ip.push(`link set ${row.name} up`);
     else if (row.kind === 'address') this.ip.push(addressLine(row));
     else if (row.kind === 'route') this.ip.push(routeLine(row));
@@ -92,12 +95,46 @@ class ScriptParts {
   }
 }
 
+export type Style = 'plain' | 'tight';
+
+/** What is done in one namespace, once its devices are there. */
+function insideLines(style: Style, ns: string, files: NamespaceFiles, write: Write): string[] {
+  const { sysctls, ip, tables, elements } = files;
+  const ruleset = write(`${ns}.nft`, [...tables, elementsText('add', elements)]);
+  const batch = write(`${ns}.ip`, ip);
+  if (style === 'plain') {
+    const parameters = write(
+      `${ns}.sysctl`,
+      sysctls.map(([name, value]) => `${name} = ${value}`),
+    );
+    return [
+      `ip netns exec ${ns} sysctl -q -p ${parameters}`,
+      `ip netns exec ${ns} nft -f ${ruleset}`,
+      `ip -n ${ns} -batch ${batch}`,
+    ];
+  }
+  const script = write(`${ns}.sh`, [
+    'set -e',
+    ...sysctls.map(([name, value]) => `echo ${value} > /proc/sys/${name}`),
+    `nft -f ${ruleset}`,
+    `exec ip -batch ${batch}`,
+  ]);
+  return [`ip netns exec ${ns} sh ${script}`];
+}
+
+/** Puts lines into a file of this name; its path. */
+type Write = (name: string, lines: readonly string[]) => string;
+
 /**
  * Write the script and its batch files into a directory; `parts` are made one after the other, each complete
  * before the next, as an agent makes routers. Returns the script's path.
  */
-export function writeShellScript(parts: readonly (readonly Row[])[], directory: string): string {
-  const write = (name: string, lines: readonly string[]): string => {
+export function writeShellScript(
+  parts: readonly (readonly Row[])[],
+  directory: string,
+  style: Style,
+): string {
+  const write: Write = (name, lines) => {
     const path = join(directory, name);
     fs.writeFileSync(path, `${lines.join('\n')}\n`);
     return path;
@@ -106,17 +143,7 @@ export function writeShellScript(parts: readonly (readonly Row[])[], directory: 
   for (const [position, rows] of parts.entries()) {
     const { first, taps, namespaces } = new ScriptParts(rows);
     script.push(`ip -batch ${write(`${position}.links`, [...first, ...taps])}`);
-    for (const [ns, { sysctls, ip, tables, elements }] of namespaces) {
-      const ruleset = write(`${ns}.nft`, [...tables, elementsText('add', elements)]);
-      const batch = write(`${ns}.ip`, ip);
-      const inside = write(`${ns}.sh`, [
-        'set -e',
-        ...sysctls,
-        `nft -f ${ruleset}`,
-        `exec ip -batch ${batch}`,
-      ]);
-      script.push(`ip netns exec ${ns} sh ${inside}`);
-    }
+    for (const [ns, files] of namespaces) script.push(...insideLines(style, ns, files, write));
   }
   return write('all.sh', script);
 }

@@ -20,7 +20,7 @@ import { requireEmpty, residentMegabytes, stopwatch } from './measuring.ts';
 import { loadRecording, Recorder, replay } from './recording.ts';
 import { groupsOf, type Payload, payloadOf, payloads } from './routers-under-test.ts';
 import type { Measured } from './sandbox.ts';
-import { writeShellScript } from './shell-script.ts';
+import { type Style, writeShellScript } from './shell-script.ts';
 
 /** floating IPs added one after the other to find the median of one */
 const ADDITIONS = 30;
@@ -117,7 +117,7 @@ function floor(path: string): Measured {
   return elapsed();
 }
 
-function shell(count: number, directory: string, together: boolean): Measured {
+function shell(count: number, directory: string, style: Style, together = false): Measured {
   requireEmpty();
   const made = new Set<string>();
   const fresh = (row: Row): boolean => !made.has(row.key) && made.add(row.key) !== undefined;
@@ -127,6 +127,7 @@ function shell(count: number, directory: string, together: boolean): Measured {
   const script = writeShellScript(
     parts.map((rows) => inOrder(rows)),
     directory,
+    style,
   );
   const started = performance.now();
   execFileSync('sh', [script], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -182,9 +183,11 @@ async function main([variant, ...args]: string[]): Promise<Measured> {
     case 'floor':
       return floor(second);
     case 'shell':
-      return shell(count, join(second, 'shell'), false);
+      return shell(count, join(second, 'shell'), 'plain');
+    case 'shell-tight':
+      return shell(count, join(second, 'shell'), 'tight');
     case 'shell-together':
-      return shell(count, join(second, 'shell'), true);
+      return shell(count, join(second, 'shell'), 'tight', true);
     case 'fip-add':
       return addFloatingIps(count, ADDITIONS, second);
     case 'clean':
