@@ -1,6 +1,7 @@
 /**
  * Brings the dnsmasq of one network to what is wanted: start, add, signal or start anew, as reload.ts decides.
  */
+import { basename } from 'node:path';
 import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
@@ -43,8 +44,9 @@ const SHORTEST_RELOAD_INTERVAL = 1_000;
 
 const RESTART: Decision = { action: 'restart' };
 
+/** The program by its name, wherever whoever started it found it. */
 const sameArguments = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((arg, i) => arg === b[i]);
+  a.length === b.length && a.every((arg, i) => (i === 0 ? basename(arg) === basename(b[i]!) : arg === b[i]));
 
 const isFileFailure = ({ key }: ReconcileResult['failures'][number]): boolean => key.includes('|file|');
 
