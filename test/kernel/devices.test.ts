@@ -50,6 +50,14 @@ describe('devices and namespaces as HA and DVR need them', () => {
     expect(ip(ROUTER, '-br', 'link')).not.toContain('elsewhere');
   });
 
+  test('checksums are computed on devices of which the check alone has no switch, too', async () => {
+    const bridge = rows.link({ ns: ROUTER, name: BRIDGE, type: 'bridge' });
+    const group: rows.RowGroup = [rows.netns(ROUTER), { ...bridge, checksumOffload: false }];
+    await rig.build('r', group);
+    await rig.expectConverged({ r: [group] });
+    await rig.remove('r');
+  });
+
   test('what keepalived keeps is neither made nor removed nor drift', async () => {
     const device: rows.RowGroup = [
       rows.netns(ROUTER),
