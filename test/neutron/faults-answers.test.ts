@@ -256,6 +256,23 @@ describe('the answers of a full sync', () => {
   });
 });
 
+it('[A11] a server that does not answer is given twice the time at the next call, up to the maximum', async () => {
+  const network = networkOf(1, 3);
+  const attempts = rig.server.count('get_network_info');
+  const complaints = await rig.complaints('dhcp', async () => {
+    first(Number.POSITIVE_INFINITY, 'get_network_info', mishaps.lost);
+    rig.server.notify('dhcp_agent.bench', 'network_update_end', { payload: { network: { id: network.id } } });
+    await rig.soon('a fourth attempt', () => rig.server.count('get_network_info') >= attempts + 4);
+    rig.server.tamper = () => undefined;
+    await rig.settled();
+  });
+  // What stays the same is said once.
+  expect(complaints).toEqual([
+    expect.stringMatching(/^get_network_info: no answer within 2 s \(attempt 1/),
+    expect.stringMatching(/^get_network_info: no answer within 4 s \(attempt 2/),
+  ]);
+});
+
 it('a clean stop is silent', async () => {
   for (const role of ['l3', 'dhcp'] as const) {
     const complaints = await rig.complaints(role, async () => {
