@@ -86,7 +86,11 @@ export function missingOfRouter(router: WantedRouter): string | undefined {
  * @returns performance.now() of the moment when the last one was seen complete
  * @throws Error naming what is missing when it takes longer than `patience` ms
  */
-export async function routersComplete(routers: readonly WantedRouter[], patience: number): Promise<number> {
+export async function routersComplete(
+  routers: readonly WantedRouter[],
+  patience: number,
+  signal?: AbortSignal,
+): Promise<number> {
   const deadline = performance.now() + patience;
   let waiting = [...routers];
   for (;;) {
@@ -105,5 +109,6 @@ export async function routersComplete(routers: readonly WantedRouter[], patience
       throw new Error(`${waiting.length} routers are not complete; ${first.router.id} lacks: ${first.what}`);
     }
     await pause(LOOK_AGAIN_MS);
+    signal?.throwIfAborted();
   }
 }

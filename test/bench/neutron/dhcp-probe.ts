@@ -25,6 +25,8 @@ const MAGIC_COOKIE = 0x63825363;
 const DISCOVER = Buffer.from([53, 1, 1, 255]);
 const OPTIONS_AT = 240;
 const LOOK_AGAIN_MS = 25;
+/** Then the device is looked at again: it may be another one by now. */
+const ASK_MS = 5_000;
 
 function discover(mac: string, transaction: number): Buffer {
   const message = Buffer.alloc(300);
@@ -77,13 +79,19 @@ async function offered(device: string, { mac, address }: WantedNetwork['client']
   }
 }
 
-async function serves(network: WantedNetwork, device: string, deadline: number): Promise<number> {
+async function serves(
+  network: WantedNetwork,
+  device: string,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   while (performance.now() < deadline) {
+    signal?.throwIfAborted();
     using links = new NetlinkSocket(NETLINK_ROUTE, '');
     if (links.deviceIndex(device) === undefined) await pause(LOOK_AGAIN_MS);
     else {
       try {
-        const seen = await offered(device, network.client, deadline);
+        const seen = await offered(device, network.client, Math.min(deadline, performance.now() + ASK_MS));
         if (seen !== undefined) return seen;
       } catch (error) {
         // The device went away or is not ready: it is looked at again.
@@ -104,10 +112,11 @@ export async function networksServe(
   networks: readonly WantedNetwork[],
   devices: ReadonlyMap<string, string>,
   patience: number,
+  signal?: AbortSignal,
 ): Promise<number> {
   const deadline = performance.now() + patience;
   const seen = await Promise.all(
-    networks.map((network) => serves(network, devices.get(network.id) ?? '', deadline)),
+    networks.map((network) => serves(network, devices.get(network.id) ?? '', deadline, signal)),
   );
   return Math.max(...seen);
 }

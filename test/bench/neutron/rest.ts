@@ -4,9 +4,18 @@ import { pause } from '../../e2e/shell.ts';
 import type { FoundProcess } from '../../neutron/cloud/processes.ts';
 
 const TICKS_PER_SECOND = 100;
-const SAMPLE_MS = 100;
-/** They rest when they have taken less than this part of one processor for so long. */
-const QUIET = { part: 0.06, ms: 3_000 };
+/** They rest when they have taken less than this part of one processor. */
+const QUIET_PART = 0.06;
+
+export interface Watching {
+  /** so long must they rest */
+  readonly quietMs: number;
+  readonly sampleMs: number;
+  /** ends the watching by an error */
+  readonly signal?: AbortSignal;
+}
+
+const USUAL: Watching = { quietMs: 3_000, sampleMs: 100 };
 
 /** User and system time of these and of children they have waited for, by pid; milliseconds. Source: proc(5). */
 function processorTimes(processes: readonly FoundProcess[]): Map<number, number> {
@@ -33,21 +42,26 @@ interface Sample {
  * Watches until a quiet time is over. @returns performance.now() of its beginning
  * @throws Error when that takes longer than `patience` ms
  */
-export async function atRest(processes: () => readonly FoundProcess[], patience: number): Promise<number> {
+export async function atRest(
+  processes: () => readonly FoundProcess[],
+  patience: number,
+  { quietMs, sampleMs, signal }: Watching = USUAL,
+): Promise<number> {
   const deadline = performance.now() + patience;
   const samples: Sample[] = [{ at: performance.now(), taken: 0 }];
   let before = processorTimes(processes());
   while (performance.now() < deadline) {
-    await pause(SAMPLE_MS);
+    await pause(sampleMs);
+    signal?.throwIfAborted();
     const now = processorTimes(processes());
     let taken = samples.at(-1)!.taken;
     for (const [pid, time] of now) taken += Math.max(0, time - (before.get(pid) ?? 0));
     before = now;
     const last = { at: performance.now(), taken };
     samples.push(last);
-    while (samples.length > 1 && last.at - samples[1]!.at >= QUIET.ms) samples.shift();
+    while (samples.length > 1 && last.at - samples[1]!.at >= quietMs) samples.shift();
     const first = samples[0]!;
-    const quiet = last.at - first.at >= QUIET.ms && taken - first.taken < QUIET.part * QUIET.ms;
+    const quiet = last.at - first.at >= quietMs && taken - first.taken < QUIET_PART * quietMs;
     if (quiet) return lastWork(samples);
   }
   throw new Error(`no rest within ${patience} ms`);

@@ -1,6 +1,7 @@
 /** What one side needs for the same work: Viaduct's agents, or Neutron's. */
 import type { AgentGroup } from '../../neutron/cloud/agent-group.ts';
 import type { Cloud } from '../../neutron/cloud/cloud.ts';
+import type { NodeAgent } from '../../neutron/cloud/node.ts';
 import { type FoundProcess, processesOf, pssOf } from '../../neutron/cloud/processes.ts';
 import { type AssociationSite, associate } from './association.ts';
 import { missingOfRouter, routersComplete } from './completeness.ts';
@@ -31,6 +32,13 @@ export interface Work {
   readonly devices: ReadonlyMap<string, string>;
 }
 
+/**
+ * Everyone rests for so long, and the work is not done: Neutron's agents of Debian 12 now and then stop for ever when
+ * work begins ("cannot switch to a different thread" in a privsep daemon). That is told, and they may start anew.
+ */
+const STALLED = { quietMs: 75_000, sampleMs: 1_000 };
+const ATTEMPTS = 4;
+
 const seconds = (from: number, to: number): number => (to - from) / 1000;
 
 /** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
@@ -41,20 +49,60 @@ const busyWith =
     ...processesOf({ name: 'none', value: '' }, server.pid === undefined ? [] : [server.pid]),
   ];
 
+interface Side {
+  readonly agents: AgentGroup;
+  readonly work: Work;
+  readonly progress: (line: string) => void;
+}
+
+/**
+ * Starts one agent on a node as after a boot. @returns seconds until its work is done
+ * @param done resolves with the moment when it is
+ */
+async function firstStart(
+  { agents, work, progress }: Side,
+  role: NodeAgent,
+  before: readonly NodeAgent[],
+  done: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const busy = busyWith(agents, work.cloud);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    await agents.boot(work.cloud.broker);
+    if (before.length > 0) {
+      agents.start(...before);
+      await atRest(busy, PATIENCE_MS);
+    }
+    const over = new AbortController();
+    const { signal } = over;
+    const started = performance.now();
+    agents.start(role);
+    const doing = done(signal);
+    const stalling = atRest(busy, PATIENCE_MS, { ...STALLED, signal }).then(() => undefined);
+    try {
+      const at = await Promise.race([doing, stalling]);
+      if (at !== undefined) return seconds(started, at);
+    } finally {
+      over.abort(new Error('no longer awaited'));
+      await Promise.allSettled([doing, stalling]);
+    }
+    progress(`stopped before its work was done, attempt ${attempt} of ${ATTEMPTS}`);
+  }
+  throw new Error(`the ${role} agent stopped before its work was done, ${ATTEMPTS} times`);
+}
+
 export async function measure(
   agents: AgentGroup,
   work: Work,
   progress: (line: string) => void,
 ): Promise<Found> {
   const { cloud } = work;
+  const side: Side = { agents, work, progress };
   const rest = (): Promise<number> => atRest(busyWith(agents, cloud), PATIENCE_MS);
   try {
     // The metadata agent is there before: what is timed is the work for the routers.
-    agents.start('metadata');
-    await rest();
-    const started = performance.now();
-    agents.start('l3');
-    const routers = seconds(started, await routersComplete(work.routers, PATIENCE_MS));
+    const routers = await firstStart(side, 'l3', ['metadata'], (signal) =>
+      routersComplete(work.routers, PATIENCE_MS, signal),
+    );
     progress(`routers complete after ${routers.toFixed(2)} s`);
     await rest();
     const routersMemory = pssOf(agents.processes);
@@ -73,11 +121,10 @@ export async function measure(
     progress(`at rest ${restart.toFixed(2)} s after a restart`);
     const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
     if (lost) throw new Error(`lost over a restart: ${lost}`);
-    await agents.boot(cloud.broker);
 
-    const served = performance.now();
-    agents.start('dhcp');
-    const networks = seconds(served, await networksServe(work.networks, work.devices, PATIENCE_MS));
+    const networks = await firstStart(side, 'dhcp', [], (signal) =>
+      networksServe(work.networks, work.devices, PATIENCE_MS, signal),
+    );
     progress(`networks serve after ${networks.toFixed(2)} s`);
     await rest();
     const networksMemory = pssOf(agents.processes);

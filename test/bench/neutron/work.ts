@@ -15,7 +15,7 @@ const FIRST_BUILD_MS = 300_000;
  */
 export const CLOUD = {
   server: { DEFAULT: { agent_down_time: 86_400 } },
-  node: { common: { DEFAULT: { debug: false }, AGENT: { report_interval: 30 } } },
+  node: { common: { DEFAULT: { debug: false, rpc_response_timeout: 60 }, AGENT: { report_interval: 30 } } },
 };
 
 /** Otherwise they would begin after a random delay. */
