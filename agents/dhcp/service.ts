@@ -7,7 +7,7 @@ import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import type { ReconcileResult } from '../../lib/process/owner-queue.ts';
-import { announcedPrefixes, radvdPlace } from './compile/announcement.ts';
+import { radvdPlace, routedPrefixes } from './compile/announcement.ts';
 import { dnsmasqArguments, mostLeases } from './compile/dnsmasq.ts';
 import { networkDirectory, ownPort } from './compile/identity.ts';
 import { type CompiledNetwork, compileNetwork, type DhcpHost, type DhcpService } from './compile/network.ts';
@@ -201,7 +201,7 @@ export class Services {
     const { reconciler, options, farewell } = this.settings;
     if (!farewell) return;
     const place = radvdPlace(network.id, options);
-    farewell.say({ place, wanted: advertisements, options, elsewhere: announcedPrefixes(network) });
+    farewell.say({ place, wanted: advertisements, options, elsewhere: routedPrefixes(network) });
     if (advertisements.length > 0) return;
     const left = radvdLeft(place);
     if (left.length > 0) reconciler.setDesired(network.id, left);

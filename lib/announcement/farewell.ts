@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { runningDaemon } from '../daemon/control.ts';
+import { signal } from '../kernel/process.ts';
 import { sendAdvertisement } from '../kernel/router-advertisement.ts';
 import type { RowGroup } from '../namespace/rows.ts';
 import type { Advertisement } from './advertisement.ts';
@@ -26,7 +27,10 @@ export interface Leaving {
 
 /** What an agent needs of it, before it changes a router or a network. */
 export interface Farewell {
-  /** Returns when the first round is out. Nothing is said if nothing was announced, or all of it stays. */
+  /**
+   * Returns when the first round is out; a radvd that has nothing more to announce was ended before. Nothing is said if
+   * nothing was announced, or all of it stays.
+   */
   say(leaving: Leaving): void;
   close(): void;
 }
@@ -52,7 +56,10 @@ export class Withdrawals implements Farewell {
     const known = this.pending.get(place.confPath);
     // What is announced again must not be withdrawn once more.
     if (known) known.gone = stillGone(known.gone, wanted, elsewhere);
-    if (gone.length === 0 || !runningDaemon(place)) return;
+    const radvd = runningDaemon(place);
+    if (gone.length === 0 || !radvd) return;
+    // It would answer a host that asks a moment later, and take the word back. Whoever wants it no more finds it ended.
+    if (wanted.length === 0) signal(radvd.pid, 'SIGKILL');
     clearTimeout(known?.timer);
     this.round(place, options, { gone: [...(known?.gone ?? []), ...gone], round: 1 });
   }

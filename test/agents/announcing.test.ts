@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { announcedPrefixes, isolatedAdvertisements } from '../../agents/dhcp/compile/announcement.ts';
+import { isolatedAdvertisements, routedPrefixes } from '../../agents/dhcp/compile/announcement.ts';
 import { dhcpOptions } from '../../agents/dhcp/options.ts';
 import { advertisementsOf } from '../../agents/l3/compile/announcement.ts';
 import type { Advertisement } from '../../lib/announcement/advertisement.ts';
@@ -97,14 +97,21 @@ describe('the DHCP namespace', () => {
     expect(isolated([v6('slaac', 'slaac')], [own, routerPort(owner)])).toEqual([]),
   );
 
-  test('announces of several subnets those that no router has', () => {
-    const second = { ...v6('dhcpv6-stateful', 'dhcpv6-stateful'), id: subnetId(2), cidr: '2001:db8:2::/64' };
+  test('announces all subnets of the network, or none once a router has one', () => {
+    const second = {
+      ...v6('dhcpv6-stateful', 'dhcpv6-stateful'),
+      id: subnetId(2),
+      cidr: '2001:db8:2::/64',
+    };
     const all = [v6('slaac', 'slaac'), second];
     expect(said(isolated(all))).toBe('prefix A, prefix M no router');
-    const some = isolated(all, [own, routerPort('network:router_interface')]);
-    expect(some.flatMap(({ prefixes }) => prefixes)).toEqual([
-      { prefix: '2001:db8:2::/64', autonomous: false },
-    ]);
+    expect(isolated(all, [own, routerPort('network:router_interface')])).toEqual([]);
+  });
+
+  test('goes on beside a router that has IPv4 only', () => {
+    const v4 = subnetPayload(2);
+    const router = portPayload(50, [[2, '10.0.2.1']], { device_owner: 'network:router_interface' });
+    expect(said(isolated([v6('slaac', 'slaac'), v4], [own, router]))).toBe('prefix A no router');
   });
 
   test('announces nothing of a subnet without DHCP, nor of IPv4', () => {
@@ -125,8 +132,8 @@ describe('the DHCP namespace', () => {
 
   test('does not withdraw what a router announces from now on', () => {
     const routed = network([v6('slaac', 'slaac')], [own, routerPort('network:router_interface')]);
-    expect(announcedPrefixes(routed)).toEqual([CIDR]);
-    expect(announcedPrefixes(network([v6(null, null)], [own]))).toEqual([]);
+    expect(routedPrefixes(routed)).toEqual([CIDR]);
+    expect(routedPrefixes(network([v6('slaac', 'slaac')], [own]))).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Router advertisements from the DHCP namespace, for subnets that no router has: hosts make themselves addresses (or
+ * Router advertisements from the DHCP namespace of a network whose IPv6 no router has: hosts make themselves addresses (or
  * ask DHCPv6) as the subnet says, and learn no default route. Neutron has no such thing.
  */
 import { type Advertisement, advertisementOf } from '../../../lib/announcement/advertisement.ts';
@@ -33,11 +33,26 @@ const announcedSubnets = (network: Network): Subnet[] =>
       )
     : [];
 
-/** Their prefixes: nobody who heard of one, from whomever, must forget it. */
-export const announcedPrefixes = (network: Network): string[] =>
-  announcedSubnets(network).map(({ cidr }) => parseCidr(cidr).text);
+/** Ids of subnets on which a router has an address. */
+const routedSubnets = ({ ports }: Network): ReadonlySet<string> =>
+  new Set(
+    ports
+      .filter(({ device_owner }) => ROUTER_INTERFACE_OWNERS.has(device_owner))
+      .flatMap(({ fixed_ips }) => fixed_ips.map(({ subnet_id }) => subnet_id)),
+  );
 
-/** Empty if every subnet has a router to tell of it, or the option is off. */
+/** Prefixes that a router announces: who heard of one from us must not forget it. */
+export function routedPrefixes(network: Network): string[] {
+  const subnets = announcedSubnets(network);
+  if (subnets.length === 0) return [];
+  const routed = routedSubnets(network);
+  return subnets.filter(({ id }) => routed.has(id)).map(({ cidr }) => parseCidr(cidr).text);
+}
+
+/**
+ * Empty if the option is off, or a router has an IPv6 subnet of the network: hosts would take addresses of the others as
+ * source of what they send through it, and no answer would come back.
+ */
 export function isolatedAdvertisements(
   network: Network,
   { device, mac }: { readonly device: string; readonly mac: string },
@@ -46,16 +61,11 @@ export function isolatedAdvertisements(
   if (!options.enable_isolated_ra || options.wiring === 'null') return [];
   const subnets = announcedSubnets(network);
   if (subnets.length === 0) return [];
-  const routed = new Set(
-    network.ports
-      .filter(({ device_owner }) => ROUTER_INTERFACE_OWNERS.has(device_owner))
-      .flatMap(({ fixed_ips }) => fixed_ips.map(({ subnet_id }) => subnet_id)),
-  );
-  const isolated = subnets.filter(({ id }) => !routed.has(id));
-  if (isolated.length === 0) return [];
+  const routed = routedSubnets(network);
+  if (network.subnets.some(({ id, ip_version }) => ip_version === 6 && routed.has(id))) return [];
   // The device may have fe80::a9fe:a9fe as well, and so have those of other agents.
   const link = { device, mtu: network.mtu, routes: [], defaultRouter: false, source: linkLocal(mac) };
-  return [advertisementOf(link, isolated)];
+  return [advertisementOf(link, subnets)];
 }
 
 /** radvd's file and process; undefined: nothing is to be announced. */

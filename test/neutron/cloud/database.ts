@@ -41,6 +41,8 @@ export class Database {
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
       `--datadir=${this.#data}`,
+      // Clouds in machines of their own have the same process ids, by which temporary tables are named.
+      `--tmpdir=${this.#data}`,
     );
     this.#daemon.start();
     await until('MariaDB answers', () => this.#sql('SELECT 1'), 60_000);
