@@ -125,7 +125,10 @@ class Site {
     this.agent.networksUpdated([this.id]);
   }
 
+  /** Nothing stays: no dnsmasq, no namespace, no files. */
   async end(): Promise<void> {
+    this.agent.networksDeleted([this.id]);
+    await this.agent.idle();
     await this.agent.stop();
     await this.reconciler.close();
   }
