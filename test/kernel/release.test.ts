@@ -45,6 +45,12 @@ describe('viaduct release', () => {
     const { status, stdout, stderr } = spawnSync(node!, argv, { encoding: 'utf8' });
     return { code: status, out: stdout, err: stderr };
   };
+  /** Seals beside them only save a restart some reading. */
+  const onRecord = (): string[] =>
+    fs
+      .readdirSync(join(directory, 'records'))
+      .filter((name) => name.endsWith('.json'))
+      .sort();
   const router = parseRouter(PAYLOAD);
   const options = l3Options({ wiring: 'linuxbridge' });
   const groups = compileRouter({ router, host: { name: 'net-1' }, options });
@@ -90,7 +96,7 @@ describe('viaduct release', () => {
     expect(out).toContain('- nftables table inet viaduct');
     expect(code).toBe(2);
     expect([tables(), devices().join()]).toEqual(before);
-    expect(fs.readdirSync(join(directory, 'records')).sort()).toEqual([`${NETWORK}.json`, `${ID}.json`]);
+    expect(onRecord()).toEqual([`${NETWORK}.json`, `${ID}.json`]);
   });
 
   test('leaves what Neutron’s agents had left: their rules, devices, files; nothing of ours', () => {
@@ -121,7 +127,7 @@ describe('viaduct release', () => {
       given: [{ agent: 'dhcp', kind: 'network', id: NETWORK, name: 'n', steps: 0, problems: [] }],
     });
     expect(tables()).toContain('viaduct');
-    expect(fs.readdirSync(join(directory, 'records'))).toEqual([`${ID}.json`]);
+    expect(onRecord()).toEqual([`${ID}.json`]);
   });
 
   test('keeps our ruleset and the record if Neutron’s rules can’t be written, and says so', () => {
@@ -132,7 +138,7 @@ describe('viaduct release', () => {
     expect(code).toBe(1);
     expect(out).toMatch(/not given back: router r1: .*iptables-restore/);
     expect(tables()).toContain('viaduct');
-    expect(fs.readdirSync(join(directory, 'records'))).toEqual([`${ID}.json`]);
+    expect(onRecord()).toEqual([`${ID}.json`]);
     inRouter('nft', 'delete', 'table', 'ip', 'nat');
     expect(viaduct('--config-file', config).code).toBe(0);
     expect(rulesOf(inRouter('iptables-save'))).toEqual(rulesOf(fixture('zed.txt')));
