@@ -165,6 +165,24 @@ describe('a router made over REST', () => {
     );
   });
 
+  it('[B7] has no device for a port that is down or removed', async () => {
+    await plug(router.id, net.subnets[1]!);
+    const port = await interfaceOf(router.id, net.subnets[1]!);
+    const has = async () => (await inside().sh('ip -br link')).includes(`qr-${short(port.id)}`);
+    await tenant.soon('it is there', has);
+    // The server tells an agent of a port's state with the next change of its router.
+    const set = async (admin_state_up: boolean) => {
+      await cloud.server.update('ports', port.id, { admin_state_up });
+      await cloud.server.update('routers', router.id, { name: `port-${admin_state_up}` });
+    };
+    await set(false);
+    await tenant.soon('it is gone', async () => !(await has()));
+    await set(true);
+    await tenant.soon('it is back', has);
+    await unplug(router.id, net.subnets[1]!);
+    await tenant.soon('it is gone', async () => !(await has()));
+  });
+
   it('[B8][O10] loses stale devices and keeps what others put into it', async () => {
     await inside().sh('nft add table ip operator');
     await inside().sh('ip link add qr-12345678-9a type veth peer name operator0');
