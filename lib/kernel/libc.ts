@@ -71,7 +71,6 @@ const raw = {
   syscall: native('long syscall(long number, long a, long b)'),
 };
 
-const sendOnThread = libc.func('long send(int fd, const void *data, ulong length, int flags)');
 const epollWait = libc.func('int epoll_wait(int epfd, void *events, int maxevents, int timeout)');
 
 /** Run one native call; a result of -1 becomes a KernelError. */
@@ -118,15 +117,6 @@ function lengthOf(buffer: Buffer): Buffer {
 export const getsockopt = (fd: number, level: number, name: number, into: Buffer): boolean =>
   raw.getsockopt(fd, level, name, into, lengthOf(into)) === 0;
 export const send = (fd: number, data: Buffer): number => checked('send', raw.send(fd, data, data.length, 0));
-/** `send` on a thread of the pool. The data must stay as they are until it is done. */
-export const sendAside = (fd: number, data: Buffer): Promise<void> =>
-  new Promise((resolve, reject) => {
-    sendOnThread.async(fd, data, data.length, 0, (error: Error | null, sent: number) => {
-      // The errno is that of the other thread, and out of reach.
-      if (error ?? sent !== data.length) reject(error ?? new KernelError('send', constants.errno.EIO));
-      else resolve();
-    });
-  });
 export const sendto = (fd: number, data: Buffer, address: Buffer, what = 'sendto'): number =>
   checked(what, raw.sendto(fd, data, data.length, 0, address, address.length));
 /** Returns the number of bytes, or -errno (so that EAGAIN and EINTR cost no exception). */

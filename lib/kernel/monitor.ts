@@ -71,6 +71,7 @@ function namespaceId(socket: NetlinkSocket, name: string): number {
 /** A socket that only listens, with the control buffer that names the sender's namespace. */
 class EventSocket {
   readonly fd: number;
+  private readonly groups: readonly number[];
   private readonly data = Buffer.alloc(128 * 1024);
   private readonly control = Buffer.alloc(64);
   private readonly vector = Buffer.alloc(16);
@@ -83,13 +84,19 @@ class EventSocket {
     const address = Buffer.alloc(12);
     address.writeUInt16LE(AF_NETLINK, 0);
     libc.bind(this.fd, address);
-    for (const group of groups) libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group));
+    this.groups = groups;
     // struct iovec and struct msghdr of a 64-bit system; the buffers live as long as this object.
     this.vector.writeBigUInt64LE(libc.addressOf(this.data), 0);
     this.vector.writeBigUInt64LE(BigInt(this.data.length), 8);
     this.header.writeBigUInt64LE(libc.addressOf(this.vector), 16);
     this.header.writeBigUInt64LE(1n, 24);
     this.header.writeBigUInt64LE(libc.addressOf(this.control), 32);
+  }
+
+  /** Hear events from now on. */
+  join(): void {
+    for (const group of this.groups)
+      libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group));
   }
 
   /** Read all that waits. `id` is the sender's namespace id, undefined for the host's own. */
@@ -144,7 +151,7 @@ export interface MonitorEvents {
   overflow(): void;
 }
 
-/** Watches namespaces and processes. `close` must be called for the process to end by itself. */
+/** Watches processes at once, and namespaces from `listen` on. `close` must be called for the process to end by itself. */
 export class Monitor {
   private readonly epoll = libc.epollCreate();
   private readonly wake = libc.eventfd();
@@ -158,6 +165,7 @@ export class Monitor {
   private readonly processes = new Map<number, () => void>();
   private readonly events: MonitorEvents;
   private directory: fs.FSWatcher | undefined;
+  private listening = false;
   private closed = false;
   private readonly onExit = (): void => this.interrupt();
 
@@ -169,6 +177,16 @@ export class Monitor {
     // The waiting thread would keep a process that calls exit() from ending.
     process.once('exit', this.onExit);
     void this.loop();
+  }
+
+  /**
+   * Hear the kernel's events from now on. As long as nobody hears them the kernel makes none, which is a fifth of what
+   * building a router costs.
+   */
+  listen(): void {
+    if (this.listening || this.closed) return;
+    this.listening = true;
+    for (const socket of this.sockets) socket.join();
   }
 
   /** Without an inotify instance a namespace that vanishes as a whole is seen at its next reading only. */

@@ -336,21 +336,6 @@ export class NetlinkSocket {
     return outcomes;
   }
 
-  /**
-   * The same, while another thread waits for the kernel: it does all of a batch within `send`, and the answers are in
-   * the socket when that returns. For what takes milliseconds; one call at a time for a socket.
-   */
-  async transactAside(requests: readonly Buffer[]): Promise<(Refusal | undefined)[]> {
-    const outcomes: (Refusal | undefined)[] = [];
-    for (let at = 0; at < requests.length; at += BATCH) {
-      const batch = requests.slice(at, at + BATCH);
-      const first = this.sequence;
-      await libc.sendAside(this.fd, this.prepared(batch));
-      this.takeAnswers(batch.length, first, outcomes);
-    }
-    return outcomes;
-  }
-
   private transactBatch(requests: readonly Buffer[], outcomes: (Refusal | undefined)[]): void {
     const first = this.sequence;
     libc.send(this.fd, this.prepared(requests));

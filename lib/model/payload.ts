@@ -29,11 +29,7 @@ export function readOnce<T>(
   subject: string,
   path: readonly PropertyKey[] = [],
 ): T {
-  let known = read.get(reader);
-  if (!known) {
-    known = new WeakMap();
-    read.set(reader, known);
-  }
+  const known = readBy(reader);
   const key = typeof value === 'object' && value !== null ? value : undefined;
   const before = key && known.get(key);
   if (before !== undefined) return before as T;
@@ -48,11 +44,21 @@ export function readOnce<T>(
   }
 }
 
+function readBy(reader: Reader<unknown>): WeakMap<object, unknown> {
+  const known = read.get(reader) ?? new WeakMap<object, unknown>();
+  if (!read.has(reader)) read.set(reader, known);
+  return known;
+}
+
 /** A list of which each element is read by itself; missing means empty. @throws PayloadError */
 export function readAll<T>(reader: Reader<T>, values: unknown, subject: string, name: string): T[] {
   if (values === undefined || values === null) return [];
   if (!Array.isArray(values)) throw new PayloadError(`${subject}: ${name}: expected a list`);
-  return values.map((value: unknown, i) => readOnce(reader, value, subject, [name, i]));
+  const known = readBy(reader);
+  return values.map((value: unknown, i) => {
+    const before = typeof value === 'object' && value !== null ? known.get(value) : undefined;
+    return before === undefined ? readOnce(reader, value, subject, [name, i]) : (before as T);
+  });
 }
 
 /** 'router <id>' as far as the payload tells. */

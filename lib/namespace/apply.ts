@@ -301,17 +301,8 @@ function requests(run: Run, step: Step): Buffer[] {
   }
 }
 
-/** Devices take the kernel as long as all the rest: the next owner's work goes on meanwhile. */
-const takesLong = (batch: readonly Buffer[], [first]: readonly Step[]): boolean =>
-  batch.length > 1 && first?.row.kind === 'link';
-
-async function send(socket: NetlinkSocket, batch: readonly Buffer[], steps: readonly Step[]) {
-  if (batch.length === 0) return [];
-  return takesLong(batch, steps) ? await socket.transactAside(batch) : socket.transact(batch);
-}
-
 /** Collect the requests of all steps, send them as one batch, hand each step its own answer. */
-async function applyNetlink(run: Run, ns: string, steps: readonly Step[]): Promise<void> {
+function applyNetlink(run: Run, ns: string, steps: readonly Step[]): void {
   const batch: Buffer[] = [];
   const ranges: { step: Step; from: number; to: number }[] = [];
   for (const step of steps) {
@@ -324,7 +315,7 @@ async function applyNetlink(run: Run, ns: string, steps: readonly Step[]): Promi
       else run.report(step, (error as Error).message);
     }
   }
-  const answers = await send(run.socket(ns), batch, steps);
+  const answers = batch.length > 0 ? run.socket(ns).transact(batch) : [];
   for (const { step, from, to } of ranges) {
     const given = answers.slice(from, to);
     const refusal = (isTaken(step, given) ? takePlace(run, step) : given).find(
@@ -368,7 +359,7 @@ function applyFiles(run: Run, steps: readonly Step[]): void {
 }
 
 /** Stages of one kind of kernel interface that run together. */
-async function runStage(run: Run, ns: string, kind: Row['kind'], steps: readonly Step[]): Promise<void> {
+function runStage(run: Run, ns: string, kind: Row['kind'], steps: readonly Step[]): void {
   const todo = admitted(run, steps);
   if (todo.length === 0) return;
   try {
@@ -377,7 +368,7 @@ async function runStage(run: Run, ns: string, kind: Row['kind'], steps: readonly
     else if (kind === 'nft-table' || kind === 'nft-element') applyRuleset(run, ns, todo);
     else if (kind === 'xtables') applyXtables(run, ns, todo);
     else if (kind === 'file') applyFiles(run, todo);
-    else await applyNetlink(run, ns, todo);
+    else applyNetlink(run, ns, todo);
   } catch (error) {
     // The namespace went away under us, or it refuses its sockets: every step of the stage failed.
     const reported = new Set(run.outcomes.map((outcome) => outcome.step));
@@ -446,14 +437,14 @@ const flushAddress = (row: Row): string | undefined => {
 };
 
 /**
- * Apply all steps but daemons and switch ports. Steps on what could not be made are reported as failed and not
+ * Apply all steps but daemons and switch ports, synchronously. Steps on what could not be made are reported as failed and not
  * tried; every other failure stops nothing.
  */
-export async function apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
+export function apply(steps: readonly Step[]): readonly Outcome[] {
   const run = new Run();
   try {
     for (const batch of batches(steps.filter(({ row }) => row.kind !== 'daemon' && row.kind !== 'ovs-port')))
-      await runStage(run, batch[0]!.row.ns, batch[0]!.row.kind, batch);
+      runStage(run, batch[0]!.row.ns, batch[0]!.row.kind, batch);
     flushMoved(run);
   } finally {
     run.close();

@@ -13,6 +13,9 @@ const SETTLE_MS = 50;
 /** A look at what was changed waits this long at most for owners being worked on. */
 const PATIENCE_MS = 1_000;
 
+/** After this long a look goes on in the next turn: each namespace costs a millisecond. */
+const BUDGET_MS = 50;
+
 export interface DriftSettings {
   readonly delta: Delta;
   readonly read: (ns: NamespaceName) => Map<string, ActualRow>;
@@ -115,7 +118,10 @@ export class Drift {
       return;
     }
     this.since = undefined;
-    for (const ns of this.namespaces) this.lookAt(ns, busy);
+    for (const ns of this.namespaces) {
+      if (performance.now() - now > BUDGET_MS) break;
+      this.lookAt(ns, busy);
+    }
     for (const name of this.hostLinks) {
       this.hostLinks.delete(name);
       if (delta.isRead(HOST)) delta.setActualRow(HOST, `${HOST}|link|${name}`, readHostLink(name));

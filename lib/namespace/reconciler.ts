@@ -60,6 +60,8 @@ export interface ReconcilerSettings {
 
 /** What may have changed in the meantime is looked at after this. */
 const SETTLE_MS = 50;
+/** A first full sync that takes longer than this is listened to while it goes on. */
+const DEAF_MS = 10_000;
 /** A step may have effects of its own (a device takes its routes along): look again at most this often. */
 const PASSES = 4;
 
@@ -80,6 +82,8 @@ export class Reconciler {
   private readonly fileWatch = new FileWatch((key) => this.drift.file(key));
   /** owners of which only an earlier process has said what they want */
   private readonly expected = new Set<string>();
+  private listens = false;
+  private listenTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(settings: ReconcilerSettings = {}) {
@@ -191,6 +195,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.closed = true;
     this.drift.close();
+    clearTimeout(this.listenTimer);
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
     await this.settled();
@@ -236,6 +241,7 @@ export class Reconciler {
 
   private async run(owner: string, cause: string): Promise<Reconciled> {
     const started = performance.now();
+    this.soonListen(started);
     const outcomes: Outcome[] = [];
     await this.settings.portSwitch?.ready();
     for (let pass = 0; pass < PASSES; pass++) {
@@ -260,7 +266,7 @@ export class Reconciler {
     const { portSwitch } = this.settings;
     const ports = portSteps(steps, portSwitch, this.isWanted);
     const outcomes = [...(await applyPorts(ports.before, portSwitch))];
-    outcomes.push(...(await apply(withoutOrphans(steps, outcomes))));
+    outcomes.push(...apply(withoutOrphans(steps, outcomes)));
     outcomes.push(...(await applyPorts(ports.after, portSwitch)));
     const broken = new Set(
       outcomes.flatMap((o) => (o.error && !isTolerated(o.step.row) ? [o.step.row.ns] : [])),
@@ -381,6 +387,25 @@ export class Reconciler {
   }
 
   // --- drift ---------------------------------------------------------------------------------------------
+
+  /**
+   * The kernel's events are heard once the first owners (a full sync) are done: while nobody hears them the kernel makes
+   * none. What was read or made until then is looked at once more.
+   */
+  private soonListen(since: number): void {
+    if (!this.monitor || this.closed || this.listens || this.listenTimer) return;
+    this.listenTimer = setTimeout(() => {
+      this.listenTimer = undefined;
+      if (this.running.size > 0 && performance.now() - since < DEAF_MS) this.soonListen(since);
+      else this.listen();
+    }, SETTLE_MS);
+  }
+
+  private listen(): void {
+    this.listens = true;
+    this.monitor?.listen();
+    for (const ns of this.delta.namespaces()) this.drift.namespace(ns);
+  }
 
   private suspectHostLink(name: string): void {
     for (const owner of this.delta.ownersOf(portKey(name))) this.suspectOwner(owner);

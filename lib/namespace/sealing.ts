@@ -77,18 +77,19 @@ export class Sealing {
     if (this.waiting.size > 0) this.timer = setTimeout(() => this.next(), PAUSE_MS).unref();
   }
 
-  /** The digest counts only if a reading between two equal ones found the namespace to be as wanted. */
+  /** The imprint counts only if a reading between two equal ones found the namespace to be as wanted. */
   private seal(ns: NamespaceName): void {
     const { delta, read, drifted } = this.settings;
     const wanted = delta.desiredIn(ns);
-    const before = Seals.of(ns, wanted);
-    if (before === undefined) {
+    const imprint = Seals.of(ns, wanted);
+    if (imprint === undefined) {
       this.seals.remove(ns);
       return;
     }
+    const before = Buffer.from(imprint);
     delta.setActual(ns, read(ns));
     if (wanted.some((row) => delta.ownersOf(row.key).some((owner) => delta.isDirty(owner)))) drifted();
-    else if (Seals.of(ns, wanted) === before) {
+    else if (Seals.of(ns, wanted)?.equals(before)) {
       this.seals.save(ns, before);
       this.sealed.add(ns);
     }

@@ -1,18 +1,21 @@
 /**
- * What makes a restart cheap: for each namespace found to be exactly as wanted, a digest of what is wanted and of what
- * the kernel holds. The next process that wants the same and finds the same digest need not read and compare row by
+ * What makes a restart cheap: for each namespace found to be exactly as wanted, what is wanted and an imprint of what
+ * the kernel holds. The next process that wants the same and finds the same imprint need not read and compare row by
  * row. A seal is never needed: one that is missing, damaged or does not fit costs the full reading, nothing else.
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { counters } from '../kernel/counters.ts';
-import { namespaceDigest } from '../kernel/digest.ts';
+import { namespaceImprint } from '../kernel/imprint.ts';
+import { readFile } from '../kernel/libc.ts';
 import { HOST, type NamespaceName, type Row } from './rows.ts';
 
+/** What is longer is no seal: that namespace is read row by row. */
+const CONTENT = Buffer.alloc(1024 * 1024);
 const NAME = /^[A-Za-z0-9._-]{1,200}$/;
 const SUFFIX = '.seal';
 
-/** Kinds that a digest covers whole. Files and daemons are outside of the namespace. */
+/** Kinds that an imprint covers whole. Files and daemons are outside of the namespace. */
 const COVERED: ReadonlySet<Row['kind']> = new Set([
   'netns',
   'link',
@@ -50,29 +53,26 @@ export class Seals {
     return ns !== HOST && NAME.test(ns) && wanted.length > 0 && wanted.every(isCovered);
   }
 
-  /** The seal of the namespace as it is now; undefined if there can be none. */
-  static of(ns: NamespaceName, wanted: readonly Row[]): string | undefined {
+  /** The seal of the namespace as it is now, valid until the next is made; undefined if there can be none. */
+  static of(ns: NamespaceName, wanted: readonly Row[]): Buffer | undefined {
     if (!Seals.fits(ns, wanted)) return undefined;
-    return namespaceDigest(ns, parametersOf(wanted), JSON.stringify(wanted));
+    return namespaceImprint(ns, parametersOf(wanted), JSON.stringify(wanted));
   }
 
   /** Was exactly this wanted, and found, when the namespace was sealed? */
   isIntact(ns: NamespaceName, wanted: readonly Row[]): boolean {
     const kept = this.read(ns);
-    return kept !== undefined && kept === Seals.of(ns, wanted);
+    return kept !== undefined && Seals.of(ns, wanted)?.equals(kept) === true;
   }
 
-  private read(ns: NamespaceName): string | undefined {
+  private read(ns: NamespaceName): Buffer | undefined {
     if (!NAME.test(ns)) return undefined;
-    try {
-      return fs.readFileSync(this.path(ns), 'latin1');
-    } catch {
-      return undefined;
-    }
+    const length = readFile(this.path(ns), CONTENT);
+    return length < 0 || length === CONTENT.length ? undefined : CONTENT.subarray(0, length);
   }
 
-  save(ns: NamespaceName, seal: string): void {
-    if (this.read(ns) === seal) return;
+  save(ns: NamespaceName, seal: Buffer): void {
+    if (this.read(ns)?.equals(seal)) return;
     fs.mkdirSync(this.directory, { recursive: true, mode: 0o750 });
     counters.writes += 1;
     fs.writeFileSync(this.path(ns), seal, { mode: 0o600 });

@@ -37,7 +37,7 @@ export class Recorder {
     setStepHook((step) => this.take(step));
     const { operations, computing, rulesets } = this;
     const namespaceNow = (): string => this.ns;
-    const { transact, transactAside, sendTransaction } = NetlinkSocket.prototype;
+    const { transact, sendTransaction } = NetlinkSocket.prototype;
     NetlinkSocket.prototype.sendTransaction = function record(batch) {
       operations.push({ kind: 'ruleset', ns: namespaceNow(), batch: Buffer.from(batch) });
       rulesets.sent.add(namespaceNow());
@@ -47,11 +47,6 @@ export class Recorder {
       operations.push({ kind: 'netlink', ns: namespaceNow(), messages: requests.map((r) => Buffer.from(r)) });
       operations.push(...computing.splice(0));
       return transact.call(this, requests);
-    };
-    NetlinkSocket.prototype.transactAside = function record(requests) {
-      operations.push({ kind: 'netlink', ns: namespaceNow(), messages: requests.map((r) => Buffer.from(r)) });
-      operations.push(...computing.splice(0));
-      return transactAside.call(this, requests);
     };
   }
 

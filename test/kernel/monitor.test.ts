@@ -46,6 +46,7 @@ describe('the monitor', () => {
         overflows += 1;
       },
     });
+    monitor.listen();
     monitor.watch(A);
     await quiet();
   });

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { compileRouter } from '../../agents/l3/compile/router.ts';
 import { l3Options } from '../../agents/l3/options.ts';
 import { counters } from '../../lib/kernel/counters.ts';
-import { namespaceDigest } from '../../lib/kernel/digest.ts';
+import { namespaceImprint } from '../../lib/kernel/imprint.ts';
 import { NetlinkSocket } from '../../lib/kernel/netlink.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
@@ -60,9 +60,9 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-describe('the digest of a namespace', () => {
+describe('the imprint of a namespace', () => {
   const parameters = ['net/ipv4/ip_forward'];
-  const digest = (): string | undefined => namespaceDigest(ns, parameters, '');
+  const imprint = (): string | undefined => namespaceImprint(ns, parameters, '')?.toString('latin1');
 
   const changes: [string, string[]][] = [
     ['another MTU', ['ip', 'link', 'set', qr, 'mtu', '1300']],
@@ -92,11 +92,11 @@ describe('the digest of a namespace', () => {
     const reconciler = start();
     await converge(reconciler);
     await reconciler.close();
-    const seen = new Set([digest()]);
+    const seen = new Set([imprint()]);
     expect(seen).not.toContain(undefined);
     for (const [what, command] of changes) {
       inside(...command);
-      const now = digest();
+      const now = imprint();
       expect(now, what).toBeDefined();
       expect(seen.has(now), `${what} was not noticed`).toBe(false);
       seen.add(now);
@@ -109,7 +109,7 @@ describe('the digest of a namespace', () => {
     await reconciler.close();
     // Duplicate address detection of the link-local addresses comes to its end.
     await expect.poll(() => inside('ip', '-6', 'addr', 'show', 'tentative'), { timeout: 10_000 }).toBe('');
-    const before = digest();
+    const before = imprint();
     for (const target of ['127.0.0.1', '10.77.0.1', '203.0.113.1'])
       try {
         inside('ping', '-c', '1', '-W', '1', target);
@@ -124,7 +124,7 @@ describe('the digest of a namespace', () => {
       .poll(
         async () => {
           await pause(50);
-          return digest();
+          return imprint();
         },
         { timeout: 10_000 },
       )
@@ -135,13 +135,13 @@ describe('the digest of a namespace', () => {
     const reconciler = start();
     await converge(reconciler);
     await reconciler.close();
-    const before = digest();
+    const before = imprint();
     run('ip', 'netns', 'del', ns);
-    expect(digest()).toBeUndefined();
+    expect(imprint()).toBeUndefined();
     const again = start();
     await converge(again);
     await again.close();
-    expect(digest()).not.toBe(before);
+    expect(imprint()).not.toBe(before);
   });
 });
 

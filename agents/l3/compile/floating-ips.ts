@@ -12,33 +12,44 @@ export interface AssociatedFloatingIp {
   readonly translatesOutgoing: boolean;
 }
 
-/**
- * The floating IPs a router carries out: those with a fixed address, each address once, and none at all without a
- * gateway to put them on.
- */
-export function associatedFloatingIps(router: Router): AssociatedFloatingIp[] {
-  if (!router.gw_port) return [];
-  const result: AssociatedFloatingIp[] = [];
+type Visit = (fip: FloatingIp, fixedIp: string, translatesOutgoing: boolean) => void;
+
+/** Without an object for each: of a thousand floating IPs one is new. */
+function visitAssociated(router: Router, visit: Visit): void {
+  if (!router.gw_port) return;
   const addresses = new Set<string>();
   const fixedIps = new Set<string>();
   for (const fip of router._floatingips) {
     const { floating_ip_address: ip, fixed_ip_address: fixedIp } = fip;
     if (!fixedIp || addresses.has(ip)) continue;
-    result.push({ fip, ip, fixedIp, translatesOutgoing: !fixedIps.has(fixedIp) });
+    const isFirst = !fixedIps.has(fixedIp);
     addresses.add(ip);
-    fixedIps.add(fixedIp);
+    if (isFirst) fixedIps.add(fixedIp);
+    visit(fip, fixedIp, isFirst);
   }
+}
+
+/**
+ * The floating IPs a router carries out: those with a fixed address, each address once, and none at all without a
+ * gateway to put them on.
+ */
+export function associatedFloatingIps(router: Router): AssociatedFloatingIp[] {
+  const result: AssociatedFloatingIp[] = [];
+  visitAssociated(router, (fip, fixedIp, translatesOutgoing) =>
+    result.push({ fip, ip: fip.floating_ip_address, fixedIp, translatesOutgoing }),
+  );
   return result;
 }
 
 interface Place {
   readonly ns: string;
   readonly dev: string;
-  readonly associated: AssociatedFloatingIp;
+  readonly translatesOutgoing: boolean;
 }
 
-const floatingIp = byObject((_fip: FloatingIp, { ns, dev, associated }: Place): RowGroup => {
-  const { ip, fixedIp, translatesOutgoing } = associated;
+const floatingIp = byObject((fip: FloatingIp, { ns, dev, translatesOutgoing }: Place): RowGroup => {
+  const { floating_ip_address: ip, fixed_ip_address: fixedIp } = fip;
+  if (!fixedIp) return [];
   const map = { ns, family: 'inet', table: TABLE, flushConntrack: ip } as const;
   return [
     nftElement({ ...map, set: DNAT_MAP, element: ip, value: fixedIp }),
@@ -49,10 +60,12 @@ const floatingIp = byObject((_fip: FloatingIp, { ns, dev, associated }: Place): 
 
 /** One group per floating IP: its two translations, and its address as /32 on the gateway device. */
 export function floatingIps(router: Router, ns: string, dev: string): RowGroup[] {
-  const bothWays = `${ns}|${dev}|both`;
-  const inOnly = `${ns}|${dev}|in`;
-  return associatedFloatingIps(router).map((associated) => {
-    const text = associated.translatesOutgoing ? bothWays : inOnly;
-    return floatingIp(associated.fip, { ns, dev, associated }, text);
-  });
+  const both = { ns, dev, translatesOutgoing: true };
+  const inOnly = { ns, dev, translatesOutgoing: false };
+  const [bothText, inText] = [`${ns}|${dev}|both`, `${ns}|${dev}|in`];
+  const groups: RowGroup[] = [];
+  visitAssociated(router, (fip, _fixedIp, outgoing) =>
+    groups.push(outgoing ? floatingIp(fip, both, bothText) : floatingIp(fip, inOnly, inText)),
+  );
+  return groups;
 }

@@ -1,15 +1,14 @@
 /**
- * One number for all that a namespace holds, made from the bytes of the kernel's own tables: equal digests mean that
- * nothing was changed in between. It says nothing about what is in there; that is for the readers of the single
- * tables, which cost several times as much. What changes by itself is left out: counters, carrier, ages and
- * lifetimes, what is learned from others, addresses on their way through duplicate address detection.
+ * An imprint of all that a namespace holds: the bytes of the kernel's own tables, as far as they say how things are set.
+ * Equal imprints mean that nothing was changed in between. They tell nothing about what is in there; that is for the
+ * readers of the single tables, which cost several times as much. What changes by itself is left out: counters,
+ * carriers, ages and lifetimes, what is learned from others, addresses on their way through duplicate address
+ * detection, and the kernel's own link-local addresses, which come when a carrier does.
  *
  * The packet rules are known by their generation, which counts every change in the namespace, and by the namespace's
- * cookie, which no other one has had since the host was started. Of IPv6 the kernel's own link-local addresses are left
- * out, too: they come when a carrier does.
+ * cookie, which no other one has had since the host was started.
  * Sources: rtnetlink(7), include/uapi/linux/{if_link,netlink}.h, netfilter/nf_tables.h (NFT_MSG_GETGEN), socket(7).
  */
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import * as libc from './libc.ts';
 import { inNamespace } from './netns.ts';
@@ -87,9 +86,9 @@ function dumpRequest(
   return request;
 }
 
-/** The part of a digest that is being collected. */
+/** An imprint as it is collected. */
 class Collected {
-  private bytes = Buffer.alloc(16 * 1024);
+  private bytes = Buffer.alloc(32 * 1024);
   private length = 0;
 
   private room(size: number): void {
@@ -121,8 +120,9 @@ class Collected {
     this.bytes[this.length++] = 0;
   }
 
-  hash(): string {
-    return createHash('sha1').update(this.bytes.subarray(0, this.length)).digest('base64url');
+  /** Valid until something else is collected. */
+  view(): Buffer {
+    return this.bytes.subarray(0, this.length);
   }
 }
 
@@ -223,7 +223,7 @@ const TABLES: readonly (readonly [request: Buffer, take: Take])[] = [
   [PROXIES, takeNeighbour],
 ];
 
-/** One table; false if the kernel refused it or changed it meanwhile: then there is no digest. */
+/** One table; false if the kernel refused it or changed it meanwhile: then there is no imprint. */
 function dump(fd: number, request: Buffer, take: Take, into: Collected): boolean {
   libc.send(fd, request);
   let whole = true;
@@ -276,11 +276,15 @@ function addParameters(into: Collected, names: readonly string[]): void {
 }
 
 /**
- * Digest of a namespace and of `text` (what else must be equal). `parameters`: names of those below /proc/sys that
+ * Imprint of a namespace and of `text` (what else must be equal); valid until the next one is made. `parameters`: names of those below /proc/sys that
  * belong to no device; a device's come with it. undefined: not to be had (the namespace is gone, its tables were being
  * changed, or the kernel is too old).
  */
-export function namespaceDigest(ns: string, parameters: readonly string[], text: string): string | undefined {
+export function namespaceImprint(
+  ns: string,
+  parameters: readonly string[],
+  text: string,
+): Buffer | undefined {
   try {
     return inNamespace(ns, () => {
       collected.clear();
@@ -294,7 +298,7 @@ export function namespaceDigest(ns: string, parameters: readonly string[], text:
         libc.close(fd);
       }
       addParameters(collected, parameters);
-      return collected.hash();
+      return collected.view();
     });
   } catch (error) {
     if (error instanceof libc.KernelError) return undefined;
