@@ -274,6 +274,7 @@ export class Delta {
       else keys.delete(key);
     }
     for (const change of this.elementsOfReplacedTables(changes)) changes.push(change);
+    for (const change of this.endsOfNewPairs(changes)) changes.push(change);
     if (keys.size === 0) this.dirty.delete(owner);
     return changes;
   }
@@ -299,6 +300,19 @@ export class Delta {
     if (!actual) return { key, desired, reason: 'missing' };
     const reason = difference(actual, desired);
     return reason === undefined ? undefined : { key, desired, actual, reason };
+  }
+
+  /**
+   * The other end of a veth pair comes with it, and is new even if one of that name was there: of a pair whose namespace
+   * is being taken apart, which makes room.
+   */
+  private endsOfNewPairs(changes: readonly Change[]): Change[] {
+    const known = new Set(changes.map((change) => change.key));
+    return changes.flatMap(({ desired, actual }) => {
+      if (desired?.kind !== 'link' || !desired.peer || actual) return [];
+      const end = this.wanted.get(`${desired.peer.ns}|link|${desired.peer.name}`)?.row;
+      return end && !known.has(end.key) ? [{ key: end.key, desired: end, reason: 'its pair is made' }] : [];
+    });
   }
 
   /** A table that is replaced loses its elements: all that are wanted in it go in again. */

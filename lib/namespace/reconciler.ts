@@ -2,7 +2,7 @@
  * The loop around the library: what each owner wants → what differs → steps → done, again on failure (with
  * backoff) and on drift (when the kernel tells). One owner's trouble stays its own.
  */
-import { reloadDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
+import { reloadDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
 import { Monitor } from '../kernel/monitor.ts';
 import { namespaceInode } from '../kernel/netns.ts';
 import type { ActualRow } from './actual.ts';
@@ -289,6 +289,9 @@ export class Reconciler {
     if (step.action === 'remove') return { step };
     const row = step.row as DaemonRow;
     if (broken.has(row.ns)) return { step, error: 'what it needs could not be made' };
+    // Its namespace was removed by hand and made again: the one in the old has the pid file, and serves nobody.
+    const former = runningDaemon(row);
+    if (former && former.netns !== namespaceInode(row.ns)) await this.stop(step);
     const exit = await startDaemon(row);
     if (!exit.ok) return { step, error: exit.words };
     return { step };
