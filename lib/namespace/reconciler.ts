@@ -4,7 +4,8 @@
  */
 import { reloadDaemon, runningDaemon, startDaemon, stopDaemon } from '../daemon/control.ts';
 import { Monitor } from '../kernel/monitor.ts';
-import { namespaceInode } from '../kernel/netns.ts';
+import { listNamespaces, namespaceInode } from '../kernel/netns.ts';
+import { readProcess } from '../kernel/process.ts';
 import type { ActualRow } from './actual.ts';
 import { Announcer } from './announcer.ts';
 import { apply, type Outcome } from './apply.ts';
@@ -291,7 +292,7 @@ export class Reconciler {
     if (broken.has(row.ns)) return { step, error: 'what it needs could not be made' };
     // Its namespace was removed by hand and made again: the one in the old has the pid file, and serves nobody.
     const former = runningDaemon(row);
-    if (former && former.netns !== namespaceInode(row.ns)) await this.stop(step);
+    if (former && isNameless(former.netns)) await this.stop(step);
     const exit = await startDaemon(row);
     if (!exit.ok) return { step, error: exit.words };
     return { step };
@@ -463,6 +464,11 @@ export class Reconciler {
     this.monitor?.watch(ns);
   }
 }
+
+/** No name under /run/netns is left of the namespace, and it is not the host's. */
+const isNameless = (inode: number): boolean =>
+  inode !== readProcess(process.pid)?.netns &&
+  listNamespaces().every((name) => namespaceInode(name) !== inode);
 
 /** Its failure is the tenant's own affair: nothing waits for it. */
 const isTolerated = (row: Step['row'] | Row | undefined): boolean => row?.kind === 'route' && row.tolerant;
