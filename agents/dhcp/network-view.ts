@@ -3,32 +3,37 @@
  * ports since. Rules of staleness are Neutron's (`neutron/agent/dhcp/agent.py`): a port message counts unless a newer
  * revision is known or the port was deleted. Messages take effect in the order in which they come.
  */
-import { z } from 'zod';
 import { PayloadError, readOnce } from '../../lib/model/payload.ts';
 import { type Port, port as portReader } from '../../lib/model/port.ts';
+import {
+  anything,
+  having,
+  list,
+  nullish,
+  number,
+  type Read,
+  readIf,
+  text,
+  truth,
+} from '../../lib/model/reader.ts';
 
 /** Deleted ports are remembered for so long: a message about one may still be under way. */
 const DELETED_MS = 24 * 3_600_000;
 
-const knownSubnet = z.looseObject({ id: z.string(), enable_dhcp: z.boolean().nullish() });
-/** Subnets stay the objects they are: by that, what was made of them is found again. */
-const payload = z.looseObject({
-  subnets: z
-    .array(z.custom<z.output<typeof knownSubnet>>((value) => knownSubnet.safeParse(value).success))
-    .nullish(),
-  ports: z.array(z.unknown()).nullish(),
+/** What is read stays the objects it was: by that, what was made of them is found again. */
+const payload = having({
+  subnets: nullish(list(having({ id: text, enable_dhcp: nullish(truth) }))),
+  ports: nullish(list(anything)),
 });
-type Payload = z.output<typeof payload>;
+type Payload = Read<typeof payload>;
 
-const known = z.looseObject({
-  id: z.string(),
-  revision_number: z.number().nullish(),
-  mac_address: z.string().nullish(),
-  fixed_ips: z
-    .array(z.looseObject({ subnet_id: z.string().nullish(), ip_address: z.string().nullish() }))
-    .nullish(),
+const known = having({
+  id: text,
+  revision_number: nullish(number),
+  mac_address: nullish(text),
+  fixed_ips: nullish(list(having({ subnet_id: nullish(text), ip_address: nullish(text) }))),
 });
-type KnownPort = z.output<typeof known>;
+type KnownPort = Read<typeof known>;
 
 const readPorts = new WeakMap<object, KnownPort>();
 
@@ -37,9 +42,9 @@ function portIn(value: unknown): KnownPort | undefined {
   const key = typeof value === 'object' && value !== null ? value : undefined;
   const before = key && readPorts.get(key);
   if (before) return before;
-  const { data } = known.safeParse(value);
-  if (key && data) readPorts.set(key, data);
-  return data;
+  const read = readIf(known, value);
+  if (key && read) readPorts.set(key, read);
+  return read;
 }
 function understood(value: unknown): Port | undefined {
   try {
@@ -85,15 +90,15 @@ export class NetworkView {
 
   /** The answer to a request made at `at`, with what notifications said later. */
   asked(id: string, answer: unknown, at: number): unknown {
-    const read = payload.safeParse(answer);
-    return read.success ? this.#overlaid(id, read.data, at) : answer;
+    const read = readIf(payload, answer);
+    return read ? this.#overlaid(id, read, at) : answer;
   }
 
   /** What is served from now on, asked for at `at`; a payload nobody can read is not kept. */
   keep(id: string, answer: unknown, at: number): void {
-    const read = payload.safeParse(answer);
-    if (!read.success) return;
-    this.#bases.set(id, read.data);
+    const read = readIf(payload, answer);
+    if (!read) return;
+    this.#bases.set(id, read);
     const changes = this.#changes.get(id);
     if (changes) for (const [port, change] of changes) if (change.at <= at) changes.delete(port);
   }

@@ -1,12 +1,12 @@
-import { z } from 'zod';
+import { anything, fields, listOf, number, orNull, readIf, text } from '../../lib/model/reader.ts';
 import { idOf } from '../../lib/process/owner-queue.ts';
 
-const ports = z.array(z.looseObject({ network_id: z.string(), mtu: z.number().nullish() }));
-const payload = z.looseObject({
-  id: z.string(),
-  gw_port: z.looseObject({ network_id: z.string(), mtu: z.number().nullish() }).nullish(),
-  _interfaces: ports.nullish(),
-  _floatingips: z.array(z.unknown()).nullish(),
+const port = fields({ network_id: text, mtu: orNull(number) });
+const payload = fields({
+  id: text,
+  gw_port: orNull(port),
+  _interfaces: listOf(port),
+  _floatingips: listOf(anything),
 });
 
 interface Entry {
@@ -23,16 +23,15 @@ export class RouterIndex {
 
   /** Of a payload nobody can read the last good one counts on: it is reported where it is validated. */
   note(router: unknown): void {
-    const result = payload.safeParse(router);
-    if (!result.success) return;
-    const { id, gw_port, _interfaces, _floatingips } = result.data;
-    const interfaces = _interfaces ?? [];
-    const all = gw_port ? [...interfaces, gw_port] : interfaces;
+    const read = readIf(payload, router);
+    if (!read) return;
+    const { id, gw_port, _interfaces, _floatingips } = read;
+    const all = gw_port ? [..._interfaces, gw_port] : _interfaces;
     this.#entries.set(id, {
-      mtus: new Map(all.map(({ network_id, mtu }) => [network_id, mtu ?? null])),
-      gateway: !!gw_port,
-      interfaces: interfaces.length,
-      floatingIps: _floatingips?.length ?? 0,
+      mtus: new Map(all.map(({ network_id, mtu }) => [network_id, mtu])),
+      gateway: gw_port !== null,
+      interfaces: _interfaces.length,
+      floatingIps: _floatingips.length,
     });
   }
 

@@ -2,23 +2,30 @@
  * Features of Neutron's L3 agent that extensions build and this version does not (contract l3.md §21). A router that has
  * them is not taken over from Neutron's agent: its rules go on working as they are. Pure.
  */
-import { z } from 'zod';
+import {
+  anything,
+  fields,
+  list,
+  nullish,
+  orIgnored,
+  type Read,
+  readIf,
+  text,
+  truth,
+} from '../../lib/model/reader.ts';
 
-const some = z.array(z.unknown()).nullish().catch(null);
-const policy = z.string().nullish().catch(null);
-const payload = z.looseObject({
+const some = orIgnored(nullish(list(anything)), null);
+const policy = orIgnored(nullish(text), null);
+const payload = fields({
   port_forwardings_fip_set: some,
   fip_managed_by_port_forwardings: some,
   conntrack_helpers: some,
-  enable_ndp_proxy: z.boolean().nullish().catch(null),
-  external_gateway_info: z.looseObject({ qos_policy_id: policy }).nullish().catch(null),
-  _floatingips: z
-    .array(z.looseObject({ qos_policy_id: policy }))
-    .nullish()
-    .catch(null),
+  enable_ndp_proxy: orIgnored(nullish(truth), null),
+  external_gateway_info: orIgnored(nullish(fields({ qos_policy_id: policy })), null),
+  _floatingips: orIgnored(nullish(list(fields({ qos_policy_id: policy }))), null),
 });
 
-type Payload = z.output<typeof payload>;
+type Payload = Read<typeof payload>;
 
 const EXTENSIONS: Readonly<Record<string, readonly [feature: string, has: (router: Payload) => boolean]>> = {
   port_forwarding: [
@@ -40,10 +47,10 @@ const EXTENSIONS: Readonly<Record<string, readonly [feature: string, has: (route
 
 /** @param extensions [AGENT] extensions: what they are not loaded for, Neutron's agent has not built either */
 export function unbuiltFeatures(router: unknown, extensions: readonly string[]): string[] {
-  const result = payload.safeParse(router);
-  if (!result.success) return [];
+  const read = readIf(payload, router);
+  if (!read) return [];
   return extensions.flatMap((name) => {
     const [feature, has] = EXTENSIONS[name] ?? [];
-    return feature && has?.(result.data) ? [feature] : [];
+    return feature && has?.(read) ? [feature] : [];
   });
 }

@@ -3,7 +3,7 @@
  * only while the DHCP agent that keeps it follows the server: an instance gets its address from that agent, so
  * that whoever has the address is on record by then.
  */
-import { z } from 'zod';
+import { fields, list, listOf, nullish, readIf, text } from '../../lib/model/reader.ts';
 import type { MetadataIdentity, MetadataPlugin, MetadataPort } from '../../lib/model/source.ts';
 import { parsePeer } from './peer.ts';
 
@@ -14,18 +14,18 @@ export interface PortKnowledge {
   isCurrent(): boolean;
 }
 
-const network = z.looseObject({
-  ports: z.array(
-    z.looseObject({
-      device_id: z.string().nullish(),
-      project_id: z.string().nullish(),
-      tenant_id: z.string().nullish(),
-      mac_address: z.string(),
-      fixed_ips: z.array(z.looseObject({ ip_address: z.string() })).nullish(),
+const network = fields({
+  ports: list(
+    fields({
+      device_id: nullish(text),
+      project_id: nullish(text),
+      tenant_id: nullish(text),
+      mac_address: text,
+      fixed_ips: listOf(fields({ ip_address: text })),
     }),
   ),
 });
-const router = z.looseObject({ _interfaces: z.array(z.looseObject({ network_id: z.string() })).nullish() });
+const router = fields({ _interfaces: listOf(fields({ network_id: text })) });
 
 /** An answer of the server serves the requests that come with the first: an instance asks some twenty times as it boots. */
 const REMEMBERED_MS = 2_000;
@@ -71,9 +71,8 @@ export class KnownPorts implements MetadataPlugin {
   }
 
   #networksOf(id: string): string[] | undefined {
-    const result = router.safeParse(this.#known.payload('router', id));
-    if (!result.success) return undefined;
-    return [...new Set((result.data._interfaces ?? []).map(({ network_id }) => network_id))];
+    const read = readIf(router, this.#known.payload('router', id));
+    return read && [...new Set(read._interfaces.map(({ network_id }) => network_id))];
   }
 
   /** By address and by MAC. */
@@ -82,15 +81,15 @@ export class KnownPorts implements MetadataPlugin {
     if (typeof payload !== 'object' || payload === null) return undefined;
     const before = this.#parsed.get(payload);
     if (before) return before;
-    const result = network.safeParse(payload);
-    if (!result.success) return undefined;
+    const read = readIf(network, payload);
+    if (!read) return undefined;
     const ports = new Map<string, MetadataPort[]>();
-    for (const port of result.data.ports) {
+    for (const port of read.ports) {
       const entry = {
         device_id: port.device_id ?? '',
         project_id: port.project_id ?? port.tenant_id ?? '',
       };
-      const keys = [port.mac_address.toLowerCase(), ...(port.fixed_ips ?? []).map((ip) => ip.ip_address)];
+      const keys = [port.mac_address.toLowerCase(), ...port.fixed_ips.map((ip) => ip.ip_address)];
       for (const key of new Set(keys)) ports.set(key, [...(ports.get(key) ?? []), entry]);
     }
     this.#parsed.set(payload, ports);

@@ -4,10 +4,10 @@
  */
 import fs from 'node:fs';
 import { userInfo } from 'node:os';
-import { z } from 'zod';
 import { toMetadataOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { dhcpHostId } from '../../lib/model/dhcp-host.ts';
+import { fields, guarded, number, optional, readIf, truth } from '../../lib/model/reader.ts';
 import { neutronPaths } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
@@ -16,7 +16,7 @@ import { runStatus } from '../../lib/process/roles.ts';
 import { MetadataPluginApi } from '../../lib/rpc/plugins/metadata.ts';
 import { METADATA_AGENT } from '../../lib/rpc/plugins/state-reports.ts';
 import { readFacts } from '../../lib/standalone/deployment.ts';
-import { dhcpPrefix, isWiring, type Wiring } from '../../lib/wiring/wiring.ts';
+import { dhcpPrefix, isWiring } from '../../lib/wiring/wiring.ts';
 import { createMetadataAgent } from './agent.ts';
 import type { ListenerOptions } from './compile/listeners.ts';
 import { KnownPorts } from './known-ports.ts';
@@ -37,16 +37,16 @@ function thisAccount(): Account {
   return { user: [username, String(uid)], group: [String(gid), ...(gid === 0 ? ['root'] : [])] };
 }
 
-const decisions = z.object({
-  l3: z.object({ enable_metadata_proxy: z.boolean(), metadata_port: z.number() }).optional(),
-  dhcp: z
-    .object({
-      enable_isolated_metadata: z.boolean(),
-      force_metadata: z.boolean(),
-      enable_metadata_network: z.boolean(),
-      wiring: z.custom<Wiring>(isWiring),
-    })
-    .optional(),
+const decisions = fields({
+  l3: optional(fields({ enable_metadata_proxy: truth, metadata_port: number })),
+  dhcp: optional(
+    fields({
+      enable_isolated_metadata: truth,
+      force_metadata: truth,
+      enable_metadata_network: truth,
+      wiring: guarded(isWiring, 'is not a wiring'),
+    }),
+  ),
 });
 
 /** Options of the L3 and DHCP agents' own files that say where metadata is served; {} before they ever ran. */
@@ -54,9 +54,9 @@ export function decidedElsewhere(
   options: Readonly<Record<string, unknown>>,
   host: string,
 ): Partial<ListenerOptions> {
-  const result = decisions.safeParse(options);
-  if (!result.success) return {};
-  const { l3, dhcp } = result.data;
+  const read = readIf(decisions, options);
+  if (!read) return {};
+  const { l3, dhcp } = read;
   const { wiring, ...isolated } = dhcp ?? {};
   return {
     ...l3,

@@ -1,5 +1,5 @@
 /** Options of router advertisements, for every agent that sends them. Pure. */
-import { z } from 'zod';
+import { type Chosen, Invalid, integer, matching, oneOf, optional, orElse } from '../model/reader.ts';
 
 /** Seconds that radvd knows as infinity. */
 const FOREVER = 4_294_967_295;
@@ -10,25 +10,22 @@ const FOREVER = 4_294_967_295;
  */
 export const announcementShape = {
   /** seconds between advertisements, at least */
-  min_rtr_adv_interval: z.number().int().min(3).max(1_350).default(30),
+  min_rtr_adv_interval: orElse(integer(3, 1_350), 30),
   /** seconds between advertisements, at most */
-  max_rtr_adv_interval: z.number().int().min(4).max(1_800).default(100),
+  max_rtr_adv_interval: orElse(integer(4, 1_800), 100),
   /** user that radvd runs as; '' and root: the agent's own */
-  radvd_user: z
-    .string()
-    .regex(/^([a-z_][a-z0-9_.-]{0,31})?$/i, 'must be the name of a user')
-    .default(''),
+  radvd_user: orElse(matching(/^([a-z_][a-z0-9_.-]{0,31})?$/i, 'must be the name of a user'), ''),
   /** seconds a host keeps the sender as default router; absent: three times the longest interval */
-  adv_default_lifetime: z.number().int().min(0).max(9_000).optional(),
+  adv_default_lifetime: optional(integer(0, 9_000)),
   /** preference among default routers (RFC 4191) */
-  adv_default_preference: z.enum(['low', 'medium', 'high']).default('medium'),
+  adv_default_preference: orElse(oneOf('low', 'medium', 'high'), 'medium'),
   /** seconds an address of an announced prefix is valid */
-  adv_valid_lifetime: z.number().int().min(1).max(FOREVER).default(86_400),
+  adv_valid_lifetime: orElse(integer(1, FOREVER), 86_400),
   /** seconds it is used for new connections */
-  adv_preferred_lifetime: z.number().int().min(1).max(FOREVER).default(14_400),
+  adv_preferred_lifetime: orElse(integer(1, FOREVER), 14_400),
 };
 
-export type AnnouncementOptions = Readonly<z.infer<z.ZodObject<typeof announcementShape>>>;
+export type AnnouncementOptions = Chosen<typeof announcementShape>;
 
 /** radvd's share of the longest interval that the shortest may have. */
 export const LARGEST_MIN_SHARE = 0.75;
@@ -57,10 +54,13 @@ export function announcementProblem(
   return undefined;
 }
 
-/** For `superRefine` of a schema with `announcementShape` in it. */
-export function refineAnnouncement(options: AnnouncementOptions, context: z.RefinementCtx): void {
+/** Options of a reader with `announcementShape` in it, if they go together. @throws Invalid */
+export function consistent<T extends AnnouncementOptions>(options: T): T {
   const problem = announcementProblem(options);
-  if (problem) context.addIssue({ code: 'custom', path: [problem.option], message: problem.message });
+  if (!problem) return options;
+  const invalid = new Invalid(options, problem.message);
+  invalid.path.push(problem.option);
+  throw invalid;
 }
 
 /** Router lifetime, seconds. */

@@ -2,17 +2,12 @@
  * Validation of payloads. Everything a server (or a topology) sends is hostile until it went through here: addresses,
  * ids and numbers end up in device names, routes, rulesets and files.
  */
-import { Invalid, type Reader } from './reader.ts';
+import { Invalid, pathText, type Reader } from './reader.ts';
 
 /** One sentence: which object, which field, which value, what is wrong with it. */
 export class PayloadError extends Error {
   override readonly name = 'PayloadError';
 }
-
-const pathText = (path: readonly PropertyKey[]): string =>
-  path
-    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`))
-    .join('');
 
 /** What reading this object gave, so that an unchanged object is read once and stays one object. */
 const read = new WeakMap<Reader<unknown>, WeakMap<object, unknown>>();

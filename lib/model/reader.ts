@@ -1,7 +1,7 @@
 /**
- * Readers: functions that turn what a server sent into a typed value, or say what is wrong with it. A payload of a
- * router has some hundred fields and a host a thousand routers; these cost a fraction of a schema library's time, which
- * was a third of a restart, and nothing at all to prepare.
+ * Readers: functions that turn what a server sent, or an option, into a typed value, or say what is wrong with it. A
+ * payload of a router has some hundred fields and a host a thousand routers; these cost a fraction of a schema library's
+ * time, which was a third of a restart, and an agent's start does not load such a library.
  */
 import { isMac, parseCidr, parseIp } from './ip.ts';
 
@@ -9,15 +9,64 @@ import { isMac, parseCidr, parseIp } from './ip.ts';
 export type Reader<T> = (value: unknown) => T;
 export type Read<R> = R extends Reader<infer T> ? T : never;
 
-/** What is wrong with a value, and where within what was read. */
-export class Invalid extends Error {
-  readonly path: (string | number)[] = [];
+/** 'ports[2].mac_address' */
+export const pathText = (path: readonly PropertyKey[]): string =>
+  path
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`))
+    .join('');
+
+const MOST_SHOWN = 80;
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'a missing value';
+  try {
+    // Of ten megabytes of text the beginning is enough.
+    const beginning = typeof value === 'string' ? value.slice(0, MOST_SHOWN) : value;
+    return (JSON.stringify(beginning) ?? String(value)).slice(0, MOST_SHOWN);
+  } catch {
+    return 'something nested too deep to show';
+  }
 }
 
-export const shown = (value: unknown): string =>
-  value === undefined ? 'a missing value' : (JSON.stringify(value) ?? String(value)).slice(0, 80);
+/** What is wrong with a value, and where within what was read. The message shows the value, `problem` does not. */
+export class Invalid extends Error {
+  readonly path: (string | number)[] = [];
+  readonly problem: string;
 
-const isNot = (value: unknown, what: string): Invalid => new Invalid(`${shown(value)} is not ${what}`);
+  /** @param problem said of the value: 'is not text', 'must be …' */
+  constructor(value: unknown, problem: string) {
+    super(`${shown(value)} ${problem}`);
+    this.problem = problem;
+  }
+}
+
+/**
+ * What the reader makes of a value.
+ * @throws what `failure` makes of what is wrong with it, and of where that is ('' for the whole)
+ */
+export function readAs<T>(
+  reader: Reader<T>,
+  value: unknown,
+  failure: (place: string, invalid: Invalid) => Error,
+): T {
+  try {
+    return reader(value);
+  } catch (error) {
+    throw error instanceof Invalid ? failure(pathText(error.path), error) : error;
+  }
+}
+
+/** undefined: it can't be read. */
+export function readIf<T>(reader: Reader<T>, value: unknown): T | undefined {
+  try {
+    return reader(value);
+  } catch (error) {
+    if (error instanceof Invalid) return undefined;
+    throw error;
+  }
+}
+
+const isNot = (value: unknown, what: string): Invalid => new Invalid(value, `is not ${what}`);
 
 /** The error, told to be about a part of what it was about. */
 function within(error: unknown, part: string | number): unknown {
@@ -48,11 +97,36 @@ export function object<S extends Shape>(shape: S): Reader<Fields<S> & Readonly<R
   };
 }
 
-/** Missing and null are an empty list. */
-export const listOf =
-  <T>(reader: Reader<T>): Reader<readonly T[]> =>
+/** As `object`, where what was read counts as it is: others hold on to it. */
+export function having<S extends Shape>(shape: S): Reader<Fields<S> & Readonly<Record<string, unknown>>> {
+  const read = object(shape);
+  return (value) => {
+    read(value);
+    return value as Read<typeof read>;
+  };
+}
+
+type Needed<S extends Shape> = { [K in keyof S]: undefined extends Read<S[K]> ? never : K }[keyof S];
+/** What `fields` makes of this shape. */
+export type Chosen<S extends Shape> = { readonly [K in Needed<S>]: Read<S[K]> } & {
+  readonly [K in Exclude<keyof S, Needed<S>>]?: Read<S[K]>;
+};
+
+/** These fields of an object and no others; a field that may be missing, and is, stays so. */
+export function fields<S extends Shape>(shape: S): Reader<Chosen<S>> {
+  const whole = object(shape);
+  return (value) => {
+    const read: Readonly<Record<string, unknown>> = whole(value);
+    const there = Object.keys(shape).filter((name) => read[name] !== undefined);
+    return Object.fromEntries(there.map((name) => [name, read[name]])) as Chosen<S>;
+  };
+}
+
+export const anything: Reader<unknown> = (value) => value;
+
+export const list =
+  <T>(reader: Reader<T>): Reader<T[]> =>
   (value) => {
-    if (value === undefined || value === null) return [];
     if (!Array.isArray(value)) throw isNot(value, 'a list');
     const result: T[] = [];
     try {
@@ -63,13 +137,24 @@ export const listOf =
     return result;
   };
 
+/** Missing and null are an empty list. */
+export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
+  const read = list(reader);
+  return (value) => (value === undefined || value === null ? [] : read(value));
+}
+
+export const anyObject: Reader<Readonly<Record<string, unknown>>> = (value) => {
+  if (!isObject(value)) throw isNot(value, 'an object');
+  return value;
+};
+
 /** Missing is null. */
 export const orNull =
   <T>(reader: Reader<T>): Reader<T | null> =>
   (value) =>
     value === undefined || value === null ? null : reader(value);
 
-const truth: Reader<boolean> = (value) => {
+export const truth: Reader<boolean> = (value) => {
   if (typeof value !== 'boolean') throw isNot(value, 'true or false');
   return value;
 };
@@ -101,18 +186,51 @@ export const orElse =
   (value) =>
     value === undefined || value === null ? missing : reader(value);
 
+/** What can't be read is `otherwise`. */
+export const orIgnored =
+  <T>(reader: Reader<T>, otherwise: T): Reader<T> =>
+  (value) =>
+    readIf(reader, value) ?? otherwise;
+
+/** What passes the test, too; otherwise `problem` is said of it: 'must be …' */
+export const where =
+  <T>(reader: Reader<T>, test: (value: T) => boolean, problem: string): Reader<T> =>
+  (value) => {
+    const read = reader(value);
+    if (!test(read)) throw new Invalid(value, problem);
+    return read;
+  };
+
+/** A value of a type that others know; otherwise `problem` is said of it: 'must be …' */
+export const guarded =
+  <T>(guard: (value: unknown) => value is T, problem: string): Reader<T> =>
+  (value) => {
+    if (!guard(value)) throw new Invalid(value, problem);
+    return value;
+  };
+
+export const matching = (pattern: RegExp, problem: string): Reader<string> =>
+  where(text, (value) => pattern.test(value), problem);
+
+/** Missing and null stay what they are. */
+export const nullish =
+  <T>(reader: Reader<T>): Reader<T | null | undefined> =>
+  (value) =>
+    value === undefined || value === null ? value : reader(value);
+
 /** Missing stays missing. */
 export const optional =
   <T>(reader: Reader<T>): Reader<T | undefined> =>
   (value) =>
     value === undefined ? undefined : reader(value);
 
+export const number: Reader<number> = (value) => {
+  if (typeof value !== 'number' || Number.isNaN(value)) throw isNot(value, 'a number');
+  return value;
+};
+
 /** Missing and null are `missing`. */
-export const numberOr = (missing: number): Reader<number> =>
-  orElse((value) => {
-    if (typeof value !== 'number' || Number.isNaN(value)) throw isNot(value, 'a number');
-    return value;
-  }, missing);
+export const numberOr = (missing: number): Reader<number> => orElse(number, missing);
 
 /** IP version. */
 export const family: Reader<4 | 6> = (value) => {

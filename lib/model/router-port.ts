@@ -15,7 +15,6 @@ import {
   orNull,
   type Read,
   type Reader,
-  shown,
 } from './reader.ts';
 
 /** A subnet beside a router port: what the L3 agent is told of it (Neutron: db/l3_db.py). */
@@ -33,7 +32,7 @@ const addressScopes: Reader<Readonly<Record<string, string | null>>> = (value) =
   if (value === undefined || value === null) return {};
   const scopes = isObject(value) ? Object.values(value) : [value];
   if (!scopes.every((scope) => scope === null || typeof scope === 'string'))
-    throw new Invalid(`${shown(value)} is not address scopes by IP version`);
+    throw new Invalid(value, 'is not address scopes by IP version');
   return value as Readonly<Record<string, string | null>>;
 };
 

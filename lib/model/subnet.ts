@@ -39,7 +39,7 @@ export const subnet: Reader<Subnet> = (value) => {
   for (const name of ['cidr', 'gateway_ip'] as const) {
     const text = read[name];
     if (text === null || text.includes(':') === (read.ip_version === 6)) continue;
-    const wrong = new Invalid(`${JSON.stringify(text)} is not IPv${read.ip_version}`);
+    const wrong = new Invalid(text, `is not IPv${read.ip_version}`);
     wrong.path.push(name);
     throw wrong;
   }

@@ -1,8 +1,8 @@
 /** The Open vSwitch of this node, as the options say: [OVS] ovsdb_connection and what belongs to it. */
 import fs from 'node:fs';
-import { z } from 'zod';
 import { toOvsOptions } from '../config/agent-options.ts';
 import type { ConfigValues } from '../config/resolve.ts';
+import { fields, number, optional, text } from '../model/reader.ts';
 import type { PortSwitch } from '../namespace/port-switch.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { OpenVswitch } from '../wiring/openvswitch.ts';
@@ -15,17 +15,17 @@ export const neutronWiring = (values: ConfigValues): Wiring =>
     ovs_use_veth: values.DEFAULT?.ovs_use_veth === true,
   });
 
-const connection = z.object({
-  ovsdb_connection: z.string(),
-  ovsdb_timeout: z.number(),
-  ssl_key_file: z.string().optional(),
-  ssl_cert_file: z.string().optional(),
-  ssl_ca_cert_file: z.string().optional(),
+const connection = fields({
+  ovsdb_connection: text,
+  ovsdb_timeout: number,
+  ssl_key_file: optional(text),
+  ssl_cert_file: optional(text),
+  ssl_ca_cert_file: optional(text),
 });
 
 /** How to reach the switch, to be remembered; paths and no keys. undefined: ports are wired another way. */
 export const switchConnection = (values: ConfigValues): unknown =>
-  neutronWiring(values).startsWith('openvswitch') ? connection.parse(toOvsOptions(values)) : undefined;
+  neutronWiring(values).startsWith('openvswitch') ? connection(toOvsOptions(values)) : undefined;
 
 /**
  * The switch of a remembered connection; undefined if nothing is remembered. It connects by itself, now or later.
@@ -37,7 +37,7 @@ export function openPortSwitch(
 ): PortSwitch | undefined {
   if (remembered === undefined) return undefined;
   const { ovsdb_connection, ovsdb_timeout, ssl_key_file, ssl_cert_file, ssl_ca_cert_file } =
-    connection.parse(remembered);
+    connection(remembered);
   const tls =
     ssl_key_file && ssl_cert_file && ssl_ca_cert_file
       ? {

@@ -2,7 +2,21 @@
  * oslo.messaging's messages, pure: the 2.0 envelope, requests and replies
  * (`oslo_messaging/_drivers/common.py`, `amqp.py`, `rpc/client.py`). What arrives is validated here, once.
  */
-import { z } from 'zod';
+import {
+  anyObject,
+  anything,
+  fields,
+  flag,
+  type Invalid,
+  matching,
+  number,
+  orIgnored,
+  orNull,
+  type Reader,
+  readAs,
+  text,
+  where,
+} from '../model/reader.ts';
 import { contextKeys, contextOf, type RequestContext } from './context.ts';
 
 const VERSION = '2.0';
@@ -36,27 +50,25 @@ export interface Reply {
   readonly uniqueId: string | null;
 }
 
-const objectOf = z.record(z.string(), z.unknown());
-const envelope = z.object({ 'oslo.version': z.string(), 'oslo.message': z.string() });
-const requestSchema = z.object({
-  method: z.string().min(1).max(200),
-  args: objectOf.nullish(),
-  version: z
-    .string()
-    .regex(/^\d{1,6}\.\d{1,6}$/, 'is not a version such as 1.0')
-    .nullish(),
-  namespace: z.string().nullish(),
-  _unique_id: z.string().max(200).nullish(),
-  _msg_id: z.string().max(200).nullish(),
-  _reply_q: z.string().max(255).nullish(),
-  _timeout: z.number().nullish().catch(null),
+const upTo = (most: number): Reader<string> =>
+  where(text, ({ length }) => length <= most, `is longer than ${most} characters`);
+const envelope = fields({ 'oslo.version': text, 'oslo.message': text });
+const requestShape = fields({
+  method: where(upTo(200), (name) => name !== '', 'is no name'),
+  args: orNull(anyObject),
+  version: orNull(matching(/^\d{1,6}\.\d{1,6}$/, 'is not a version such as 1.0')),
+  namespace: orNull(text),
+  _unique_id: orNull(upTo(200)),
+  _msg_id: orNull(upTo(200)),
+  _reply_q: orNull(upTo(255)),
+  _timeout: orIgnored(orNull(number), null),
 });
-const replySchema = z.object({
-  _msg_id: z.string(),
-  result: z.unknown().optional(),
-  failure: z.string().nullish(),
-  ending: z.boolean().nullish(),
-  _unique_id: z.string().nullish(),
+const replyShape = fields({
+  _msg_id: text,
+  result: anything,
+  failure: orNull(text),
+  ending: flag(false),
+  _unique_id: orNull(text),
 });
 
 /** The body of a message that holds `inner`. */
@@ -68,14 +80,13 @@ export function wrap(inner: Readonly<Record<string, unknown>>): Buffer {
 export function unwrap(body: Buffer): Record<string, unknown> {
   const outer = parseObject(body.toString('utf8'), 'the body');
   if (!('oslo.version' in outer) || !('oslo.message' in outer)) return outer;
-  const result = envelope.safeParse(outer);
-  if (!result.success) throw new EnvelopeError(`envelope: ${problem(result.error)}`);
-  const version = result.data['oslo.version'];
+  const read = readAs(envelope, outer, damaged('envelope'));
+  const version = read['oslo.version'];
   const [major, minor] = version.split('.').map(Number);
   if (major !== 2 || minor !== 0) {
     throw new EnvelopeError(`oslo.version ${JSON.stringify(version)} is not understood: expected ${VERSION}`);
   }
-  return parseObject(result.data['oslo.message'], 'oslo.message');
+  return parseObject(read['oslo.message'], 'oslo.message');
 }
 
 export function requestFields(request: Request): Record<string, unknown> {
@@ -93,18 +104,17 @@ export function requestFields(request: Request): Record<string, unknown> {
 
 /** Throws EnvelopeError. A call without a place for its answer is malformed. */
 export function requestOf(inner: Readonly<Record<string, unknown>>): Request {
-  const result = requestSchema.safeParse(inner);
-  if (!result.success) throw new EnvelopeError(`request: ${problem(result.error)}`);
-  const { method, args, version, namespace, _unique_id, _msg_id, _reply_q, _timeout } = result.data;
+  const read = readAs(requestShape, inner, damaged('request'));
+  const { method, args, version, namespace, _unique_id, _msg_id, _reply_q, _timeout } = read;
   if (_msg_id && !_reply_q) throw new EnvelopeError(`request ${method}: _msg_id without _reply_q`);
   return {
     method,
     args: args ?? {},
     version: version ?? '1.0',
-    namespace: namespace ?? null,
-    uniqueId: _unique_id ?? null,
+    namespace,
+    uniqueId: _unique_id,
     replyTo: _msg_id && _reply_q ? { msgId: _msg_id, queue: _reply_q } : null,
-    monitor: _timeout ?? null,
+    monitor: _timeout,
     context: contextOf(inner),
   };
 }
@@ -115,16 +125,8 @@ export function replyFields({ msgId, result, failure, ending, uniqueId }: Reply)
 
 /** Throws EnvelopeError. */
 export function replyOf(inner: Readonly<Record<string, unknown>>): Reply {
-  const result = replySchema.safeParse(inner);
-  if (!result.success) throw new EnvelopeError(`reply: ${problem(result.error)}`);
-  const { _msg_id, failure, ending, _unique_id } = result.data;
-  return {
-    msgId: _msg_id,
-    result: result.data.result ?? null,
-    failure: failure ?? null,
-    ending: ending ?? false,
-    uniqueId: _unique_id ?? null,
-  };
+  const { _msg_id, result, failure, ending, _unique_id } = readAs(replyShape, inner, damaged('reply'));
+  return { msgId: _msg_id, result: result ?? null, failure, ending, uniqueId: _unique_id };
 }
 
 function parseObject(text: string, what: string): Record<string, unknown> {
@@ -142,7 +144,7 @@ function parseObject(text: string, what: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function problem(error: z.ZodError): string {
-  const issue = error.issues[0]!;
-  return `${issue.path.join('.')}: ${issue.message}`;
-}
+const damaged =
+  (what: string) =>
+  (place: string, { message }: Invalid): EnvelopeError =>
+    new EnvelopeError(`${what}: ${place}: ${message}`);

@@ -1,4 +1,13 @@
-import { z } from 'zod';
+import {
+  anyObject,
+  anything,
+  fields,
+  isObject,
+  list,
+  orIgnored,
+  type Reader,
+  text,
+} from '../model/reader.ts';
 
 /** The server raised: `className` is the Python class, the one thing to tell failures apart by. */
 export class RemoteError extends Error {
@@ -51,33 +60,36 @@ export class ArgumentError extends TypeError {
   override readonly name = 'ArgumentError';
 }
 
-const textOf = z
-  .unknown()
-  .optional()
-  .transform((value) => (typeof value === 'string' ? value : JSON.stringify(value ?? '')));
-const schema = z.object({
-  class: z.string().catch('Exception'),
-  module: z.string().catch(''),
+const textOf: Reader<string> = (value) => (typeof value === 'string' ? value : JSON.stringify(value ?? ''));
+const failureOf: Reader<Failure> = fields({
+  class: orIgnored(text, 'Exception'),
+  module: orIgnored(text, ''),
   message: textOf,
-  tb: z.array(textOf).catch([]),
-  args: z.array(z.unknown()).catch([]),
-  kwargs: z.record(z.string(), z.unknown()).catch({}),
+  tb: orIgnored(list(textOf), []),
+  args: orIgnored(list(anything), []),
+  kwargs: orIgnored(anyObject, {}),
 });
 
 /** A failure on the wire (`oslo_messaging/_drivers/common.py`, serialize_remote_exception). */
-export type Failure = z.infer<typeof schema>;
+export interface Failure {
+  readonly class: string;
+  readonly module: string;
+  readonly message: string;
+  readonly tb: readonly string[];
+  readonly args: readonly unknown[];
+  readonly kwargs: Readonly<Record<string, unknown>>;
+}
 
-/** The error that a reply's `failure` text stands for; a text that is no failure becomes the message. */
-export function remoteError(text: string, method?: string): RemoteError {
+/** The error that the words of a reply's `failure` stand for; words that are no failure become the message. */
+export function remoteError(words: string, method?: string): RemoteError {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(words);
   } catch {
     value = undefined;
   }
-  const result = schema.safeParse(value);
-  const unknown: Failure = { class: 'Exception', module: '', message: text, tb: [], args: [], kwargs: {} };
-  return new RemoteError(result.success ? result.data : unknown, method);
+  const unknown: Failure = { class: 'Exception', module: '', message: words, tb: [], args: [], kwargs: {} };
+  return new RemoteError(isObject(value) ? failureOf(value) : unknown, method);
 }
 
 /** What we answer when a handler of ours failed: a shape that every Python peer can raise. */

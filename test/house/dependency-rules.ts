@@ -26,7 +26,7 @@ const PURE: readonly RegExp[] = [
 ];
 /** What pure code may use from outside: computation only. */
 const PURE_BUILTINS = new Set(['node:assert', 'node:buffer', 'node:crypto', 'node:util']);
-const PURE_PACKAGES = new Set(['handlebars', 'ip-cidr', 'ip-address', 'yaml', 'zod']);
+const PURE_PACKAGES = new Set(['handlebars', 'ip-cidr', 'ip-address', 'yaml']);
 
 const DEVELOPMENT = new Set(['vitest', 'typescript', '@biomejs/biome']);
 

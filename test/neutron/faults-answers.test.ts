@@ -173,8 +173,8 @@ describe('the answers of a full sync', () => {
   it.each([
     ['get_router_ids', 'is lost', mishaps.lost, 'get_router_ids: no answer within'],
     ['get_router_ids', 'is null', saying(null), "get_router_ids: the server's answer is not understood"],
-    ['get_router_ids', 'is an object', saying({ routers: [] }), 'expected array, received object'],
-    ['get_router_ids', 'has numbers', saying([5]), '0: Invalid input: expected string, received number'],
+    ['get_router_ids', 'is an object', saying({ routers: [] }), 'is not a list'],
+    ['get_router_ids', 'has numbers', saying([5]), '[0]: 5 is not text; it is [5]'],
     ['get_router_ids', 'is a failure', failure, 'get_router_ids: DBConnectionError: gone'],
     ['sync_routers', 'is lost', mishaps.lost, 'sync_routers: no answer within'],
     ['sync_routers', 'is a text', saying('routers'), "sync_routers: the server's answer is not understood"],
@@ -200,7 +200,7 @@ describe('the answers of a full sync', () => {
 
   it.each([
     ['is lost', mishaps.lost, 'get_active_networks_info: no answer within'],
-    ['is null', saying(null), 'expected array, received null'],
+    ['is null', saying(null), 'null is not a list'],
     ['has nameless networks', saying([{ subnets: [] }]), 'the listing has networks without id: 1'],
     ['is a failure', failure, 'get_active_networks_info: DBConnectionError: gone'],
   ])(

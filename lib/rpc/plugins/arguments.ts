@@ -1,32 +1,28 @@
-import { z } from 'zod';
+import { fields, matching, type Reader, readAs, readIf, truth } from '../../model/reader.ts';
 import type { Handler } from '../dispatch.ts';
 import { ArgumentError } from '../failures.ts';
 import { shown } from '../shown.ts';
 
-/** Ids become names of files and namespaces: nothing else than a UUID is one. */
-export const id = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'expected a UUID');
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>(
-    (part, key) => (typeof part === 'object' && part !== null ? Reflect.get(part, key) : undefined),
-    value,
-  );
+/** Ids become names of files and namespaces: nothing else than a UUID is one. */
+export const id = matching(UUID, 'is not a UUID');
+
+const withId = fields({ id });
 
 /** Arguments of a notification. @throws ArgumentError naming the wrong one and its value, which the log shows */
-export function validated<T extends z.ZodType>(schema: T, args: unknown): z.output<T> {
-  const result = schema.safeParse(args);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  throw new ArgumentError(
-    `argument ${path.join('.') || 'payload'}: ${message}; it is ${shown(at(args, path))}`,
+export const validated = <T>(reader: Reader<T>, args: unknown): T =>
+  readAs(
+    reader,
+    args,
+    (place, { message }) => new ArgumentError(`argument ${place || 'payload'}: ${message}`),
   );
-}
 
 /** A handler with validated arguments and no result. */
 export const taking =
-  <T extends z.ZodType>(schema: T, handle: (args: z.output<T>) => void): Handler =>
+  <T>(reader: Reader<T>, handle: (args: T) => void): Handler =>
   (args) => {
-    handle(validated(schema, args));
+    handle(validated(reader, args));
     return null;
   };
 
@@ -39,9 +35,9 @@ export function takeIds(field: string, given: readonly unknown[], handle: (ids: 
   const ids: string[] = [];
   const wrong: unknown[] = [];
   for (const each of given) {
-    const read = z.union([id, z.looseObject({ id }).transform((whole) => whole.id)]).safeParse(each);
-    if (read.success) ids.push(read.data);
-    else wrong.push(each);
+    const read = readIf(id, each) ?? readIf(withId, each)?.id;
+    if (read === undefined) wrong.push(each);
+    else ids.push(read);
   }
   if (ids.length > 0) handle(ids);
   if (wrong.length === 0) return;
@@ -50,4 +46,4 @@ export function takeIds(field: string, given: readonly unknown[], handle: (ids: 
 }
 
 /** Of `agent_updated`, which every agent hears. */
-export const agentUpdate = z.object({ payload: z.object({ admin_state_up: z.boolean() }) });
+export const agentUpdate = fields({ payload: fields({ admin_state_up: truth }) });

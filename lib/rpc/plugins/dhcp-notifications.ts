@@ -1,5 +1,5 @@
 /** What the server tells a DHCP agent (`neutron/api/rpc/agentnotifiers/dhcp_rpc_agent_api.py`). */
-import { z } from 'zod';
+import { having, nullish, number, type Reader } from '../../model/reader.ts';
 import type { Endpoint, Handler } from '../dispatch.ts';
 import { agentUpdate, id, taking, validated } from './arguments.ts';
 
@@ -36,25 +36,26 @@ const DEFAULT_PRIORITIES = {
   port_delete_end: 6,
 } as const;
 
-const priority = z.object({ priority: z.number().nullish() });
-const network = priority.extend({ network: z.looseObject({ id }) }).loose();
-const part = z.looseObject({ id, network_id: id });
-const subnet = priority.extend({ subnet: part }).loose();
-const port = priority.extend({ port: part }).loose();
-const gone = (key: 'subnet_id' | 'port_id') =>
-  priority.extend({ [key]: id, network_id: id.nullish() }).loose();
+const priority = nullish(number);
+const network = having({ priority, network: having({ id }) });
+const part = having({ id, network_id: id });
+const subnet = having({ priority, subnet: part });
+const port = having({ priority, port: part });
+const gone = (key: 'subnet_id' | 'port_id') => having({ priority, [key]: id, network_id: nullish(id) });
+
+type Payload = Readonly<Record<string, unknown>> & { readonly priority?: number | null | undefined };
 
 /** Endpoints for `serve` on DHCP_TOPIC. */
 export function dhcpEndpoints(heard: DhcpNotifications): Endpoint[] {
   /** @param networkOf where the payload says its network */
   const on =
-    <T extends z.ZodType<{ priority?: number | null }>>(
+    <T extends Payload>(
       method: DhcpMethod,
-      schema: T,
-      networkOf: (payload: z.output<T>) => string | null | undefined,
+      reader: Reader<T>,
+      networkOf: (payload: T) => string | null | undefined,
     ): Handler =>
     (args) => {
-      const payload = validated(schema, args.payload);
+      const payload = validated(reader, args.payload);
       heard.notified({
         method,
         networkId: networkOf(payload) ?? null,
@@ -71,7 +72,7 @@ export function dhcpEndpoints(heard: DhcpNotifications): Endpoint[] {
       methods: {
         network_create_end: on('network_create_end', network, (payload) => payload.network.id),
         network_update_end: on('network_update_end', network, (payload) => payload.network.id),
-        network_delete_end: on('network_delete_end', priority.extend({ network_id: id }).loose(), networkId),
+        network_delete_end: on('network_delete_end', having({ priority, network_id: id }), networkId),
         subnet_create_end: on('subnet_create_end', subnet, (payload) => payload.subnet.network_id),
         subnet_update_end: on('subnet_update_end', subnet, (payload) => payload.subnet.network_id),
         subnet_delete_end: on('subnet_delete_end', gone('subnet_id'), networkId),

@@ -2,7 +2,7 @@
  * What the server tells an L3 agent (`neutron/api/rpc/agentnotifiers/l3_rpc_agent_api.py`). A notification is only a
  * hint: ids of routers this host does not have are common (fanout), and one may be lost.
  */
-import { z } from 'zod';
+import { anything, fields, integer, list, orNull, text } from '../../model/reader.ts';
 import type { L3Events } from '../../model/source.ts';
 import type { Endpoint } from '../dispatch.ts';
 import { agentUpdate, id, takeIds, taking } from './arguments.ts';
@@ -27,11 +27,11 @@ export interface L3Notifications extends L3Events {
   externalNetworkDeleted(networkId: string): void;
 }
 
-const list = z.array(z.unknown());
-const arp = z.object({
-  payload: z.object({
+const entries = list(anything);
+const arp = fields({
+  payload: fields({
     router_id: id,
-    arp_table: z.object({ ip_address: z.string(), mac_address: z.string(), subnet_id: z.string() }),
+    arp_table: fields({ ip_address: text, mac_address: text, subnet_id: text }),
   }),
 });
 
@@ -41,14 +41,14 @@ export function l3Endpoints(heard: L3Notifications): Endpoint[] {
     {
       version: '1.4',
       methods: {
-        routers_updated: taking(z.object({ routers: list }), ({ routers }) =>
+        routers_updated: taking(fields({ routers: entries }), ({ routers }) =>
           takeIds('routers', routers, (ids) => heard.routersUpdated(ids)),
         ),
-        router_deleted: taking(z.object({ router_id: id }), (args) => heard.routersDeleted([args.router_id])),
-        router_removed_from_agent: taking(z.object({ payload: z.object({ router_id: id }) }), (args) =>
+        router_deleted: taking(fields({ router_id: id }), (args) => heard.routersDeleted([args.router_id])),
+        router_removed_from_agent: taking(fields({ payload: fields({ router_id: id }) }), (args) =>
           heard.routersDeleted([args.payload.router_id]),
         ),
-        router_added_to_agent: taking(z.object({ payload: list }), ({ payload }) =>
+        router_added_to_agent: taking(fields({ payload: entries }), ({ payload }) =>
           takeIds('payload', payload, (ids) => heard.routersUpdated(ids)),
         ),
         add_arp_entry: taking(arp, ({ payload }) =>
@@ -57,7 +57,7 @@ export function l3Endpoints(heard: L3Notifications): Endpoint[] {
         del_arp_entry: taking(arp, ({ payload }) =>
           heard.arpEntryDeleted(payload.router_id, payload.arp_table),
         ),
-        fipnamespace_delete_on_ext_net: taking(z.object({ ext_net_id: id }), (args) =>
+        fipnamespace_delete_on_ext_net: taking(fields({ ext_net_id: id }), (args) =>
           heard.externalNetworkDeleted(args.ext_net_id),
         ),
         agent_updated: taking(agentUpdate, (args) => heard.agentUpdated(args.payload.admin_state_up)),
@@ -74,12 +74,8 @@ export interface NetworkUpdate {
 
 /** Endpoints for `serve` on NETWORK_UPDATE_TOPIC. */
 export function networkUpdateEndpoints(networkUpdated: (network: NetworkUpdate) => void): Endpoint[] {
-  const mtu = z
-    .number()
-    .int()
-    .nullish()
-    .transform((value) => value ?? null);
-  const args = z.object({ network: z.looseObject({ id, mtu }) });
-  const update = taking(args, ({ network }) => networkUpdated({ id: network.id, mtu: network.mtu }));
+  const mtu = orNull(integer(0, Number.MAX_SAFE_INTEGER));
+  const args = fields({ network: fields({ id, mtu }) });
+  const update = taking(args, ({ network }) => networkUpdated(network));
   return [{ version: '1.4', methods: { network_update: update } }];
 }

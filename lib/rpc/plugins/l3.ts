@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { integer } from '../../model/reader.ts';
 import type { FloatingIpStatus, L3Plugin } from '../../model/source.ts';
 import { MessagingTimeout } from '../failures.ts';
 import type { RpcCaller } from '../rpc.ts';
@@ -108,7 +108,7 @@ export class L3PluginApi implements L3Plugin {
 
   async getHostHaRouterCount(): Promise<number> {
     const answer = await this.#call('get_host_ha_router_count', '1.11', { host: this.#host });
-    return checked('get_host_ha_router_count', z.number().int(), answer);
+    return checked('get_host_ha_router_count', integer(0, Number.MAX_SAFE_INTEGER), answer);
   }
 
   async #sync(wanted: readonly string[]): Promise<unknown[]> {

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import { cidrContains, isIp, parseIp } from '../../model/ip.ts';
+import { fields, list, nullish, text } from '../../model/reader.ts';
 import type { MetadataIdentity, MetadataPlugin, MetadataPort } from '../../model/source.ts';
 import type { RpcCaller } from '../rpc.ts';
 import { checked } from './answer.ts';
@@ -10,13 +10,9 @@ const ROUTER_INTERFACES = [
   'network:router_interface_distributed',
 ];
 
-const interfaces = z.array(z.looseObject({ network_id: z.string() }));
-const owners = z.array(
-  z.looseObject({
-    device_id: z.string().nullish(),
-    project_id: z.string().nullish(),
-    tenant_id: z.string().nullish(),
-  }),
+const interfaces = list(fields({ network_id: text }));
+const owners = list(
+  fields({ device_id: nullish(text), project_id: nullish(text), tenant_id: nullish(text) }),
 );
 
 /**

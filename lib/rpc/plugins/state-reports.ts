@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import { oneOf, orNull } from '../../model/reader.ts';
 import { pause } from '../deadline.ts';
 import { RemoteError } from '../failures.ts';
 import type { RpcCaller, RpcLog } from '../rpc.ts';
@@ -8,10 +8,7 @@ import { checked } from './answer.ts';
 /** What the server made of a report. null: ignored, because our clock is behind the start of the server. */
 export type ReportAnswer = 'new' | 'alive' | 'revived' | null;
 
-const answerSchema = z
-  .enum(['new', 'alive', 'revived'])
-  .nullish()
-  .transform((value) => value ?? null);
+const answerOf = orNull(oneOf('new', 'alive', 'revived'));
 
 /** Which agent this is, as the server knows agents. */
 export interface AgentIdentity {
@@ -128,7 +125,7 @@ export class StateReports {
     const ask = async (time: string): Promise<ReportAnswer> =>
       checked(
         'report_state',
-        answerSchema,
+        answerOf,
         await this.#rpc.call({ ...request, args: { ...args, time }, timeout: interval, signal }),
       );
     const begun = Date.now();

@@ -3,20 +3,20 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { z } from 'zod';
 import {
   type Advertisement,
   type AnnouncedSubnet,
   advertisementOf,
 } from '../../../lib/announcement/advertisement.ts';
-import { announcementShape } from '../../../lib/announcement/options.ts';
+import { type AnnouncementOptions, announcementShape } from '../../../lib/announcement/options.ts';
 import { RADVD_TEMPLATE, radvdConf, radvdRows } from '../../../lib/announcement/radvd.ts';
 import { readTemplate } from '../../../lib/daemon/template.ts';
+import { fields } from '../../../lib/model/reader.ts';
 import { findPackageRoot } from '../../../lib/process/life.ts';
 
 const ID = '5f0c8a7e-0000-4000-8000-000000000001';
 const template = readTemplate(findPackageRoot(), RADVD_TEMPLATE);
-const schema = z.object(announcementShape);
+const read = fields(announcementShape);
 const installed = spawnSync('radvd', ['--version']).error === undefined;
 
 const subnet = (n: number, mode: AnnouncedSubnet['ipv6_ra_mode'], dns: string[] = []): AnnouncedSubnet => ({
@@ -33,7 +33,7 @@ const router = (subnets: AnnouncedSubnet[], wish: Partial<Advertisement> = {}): 
 });
 const DNS = ['2001:db8::53', '2001:db8::54'];
 
-const CASES: Record<string, [Advertisement[], z.input<typeof schema>?]> = {
+const CASES: Record<string, [Advertisement[], Partial<AnnouncementOptions>?]> = {
   slaac: [[router([subnet(1, 'slaac', DNS)])]],
   'dhcpv6-stateless': [[router([subnet(1, 'dhcpv6-stateless', DNS)])]],
   'dhcpv6-stateful': [[router([subnet(1, 'dhcpv6-stateful', DNS)])]],
@@ -79,7 +79,7 @@ const CASES: Record<string, [Advertisement[], z.input<typeof schema>?]> = {
 };
 
 const confOf = ([advertisements, options]: (typeof CASES)[string]): string =>
-  radvdConf(template, `router ${ID}`, advertisements, schema.parse(options ?? {}));
+  radvdConf(template, `router ${ID}`, advertisements, read(options ?? {}));
 
 describe.each(Object.entries(CASES))('radvd.conf of %s', (name, given) => {
   test('is as known', async () => {
@@ -133,7 +133,7 @@ describe('what comes from outside', () => {
     expect(() => confOf([[{ ...slaac, device: 'a;b' }]])).toThrow(
       'device name "a;b" can\'t stand in radvd.conf',
     );
-    expect(() => radvdConf(template, 'x\n}', [slaac], schema.parse({}))).toThrow('id "x\\n}"');
+    expect(() => radvdConf(template, 'x\n}', [slaac], read({}))).toThrow('id "x\\n}"');
   });
 });
 

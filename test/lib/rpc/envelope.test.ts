@@ -58,7 +58,7 @@ describe('requestOf', () => {
     [{ args: {} }, 'method'],
     [{ method: 7 }, 'method'],
     [{ method: 'm', args: [] }, 'args'],
-    [{ method: 'm', version: 'new' }, 'version: is not a version such as 1.0'],
+    [{ method: 'm', version: 'new' }, 'version: "new" is not a version such as 1.0'],
     [{ method: 'm', _msg_id: 'a' }, '_msg_id without _reply_q'],
   ])('refuses %j', (inner, message) => {
     expect(() => requestOf(inner)).toThrow(EnvelopeError);

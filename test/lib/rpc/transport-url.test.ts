@@ -82,7 +82,7 @@ describe('rpcOptions', () => {
   });
 
   test.each([
-    [{ transport_url: 'rabbit://h/?ssl=maybe' }, 'ssl = "maybe": Invalid input'],
+    [{ transport_url: 'rabbit://h/?ssl=maybe' }, 'ssl = "maybe": is not true or false'],
     [
       { rabbit_ha_queues: true, rabbit_quorum_queue: true },
       'rabbit_ha_queues and rabbit_quorum_queue exclude each other',

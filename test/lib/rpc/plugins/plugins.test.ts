@@ -107,9 +107,9 @@ describe('L3PluginApi', () => {
   });
 
   test.each([
-    [null, 'expected array'],
-    [{ routers: [] }, 'expected array'],
-    ['x', 'expected array'],
+    [null, 'is not a list'],
+    [{ routers: [] }, 'is not a list'],
+    ['x', 'is not a list'],
   ])('an answer of %j is refused by name: nothing may be concluded from it', async (answer, message) => {
     const server = new FakeServer();
     server.answer = () => answer;
