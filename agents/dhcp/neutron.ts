@@ -43,7 +43,7 @@ export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options:
   const { rpc, host, log, values } = node;
   const options = neutronDhcpOptions(values);
   const machine = standaloneHost(host, node.packageRoot);
-  node.adopt((record) => compileNetworkRecord(record, machine, options));
+  node.adopt(['network'], (record) => compileNetworkRecord(record, machine, options));
   const known = node.recorded(['network']);
   const paths = neutronPaths(values);
   const agent = createDhcpAgent({

@@ -40,7 +40,7 @@ export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions }
   const { host: name, dhcp } = site.controller.topology;
   const host = standaloneHost(name, site.packageRoot);
   const options = standaloneDhcpOptions(dhcp, site.directory);
-  site.adopt((record) => compileNetworkRecord(record, host, options));
+  site.adopt(['network'], (record) => compileNetworkRecord(record, host, options));
   const closed = closedDirectory(options.dhcp_confs);
   if (closed)
     site.log.warn(

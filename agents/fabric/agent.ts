@@ -44,7 +44,7 @@ export function fabricRecords(
 export function createFabric(site: Site): Part {
   const { controller, reconciler, log } = site;
   const host = instanceHost(site);
-  site.adopt((record) => compileFabricRecord(record, host));
+  site.adopt([INSTANCES, SEGMENTS], (record) => compileFabricRecord(record, host));
   const known = new Set(site.recorded([INSTANCES, SEGMENTS]));
   const problems = new Map<string, string>();
   let running: Promise<unknown> = Promise.resolve();

@@ -1,4 +1,5 @@
 import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
+import type { FloatingIp } from '../../lib/model/floating-ip.ts';
 import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import type { Backoff } from '../../lib/namespace/queue.ts';
@@ -26,6 +27,8 @@ export interface L3AgentSettings {
   readonly reconciler: OwnerReconciler;
   readonly options: L3Options;
   readonly host: L3Host;
+  /** stands for all that rows follow from besides the payload; absent: no router rests over a restart (lib/process/basis.ts) */
+  readonly basis?: string;
   readonly logger: Logger;
   /** routers this host has from before the start; those a complete listing does not name are removed */
   readonly knownRouters: readonly string[];
@@ -88,10 +91,17 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
         note(id, refusal);
         return;
       }
-      const wanted = understand(id, payload);
-      if (!wanted) return;
-      if (wanted.groups.length === 0) await remove(id, wanted.router);
-      else await build(wanted.router, wanted.groups, payload);
+      const router = understand(id, () => parseRouter(payload));
+      if (!router) return;
+      const record = { kind: 'router', payload: asBuilt(payload, router) };
+      if (settings.basis !== undefined && (await reconciler.confirm(id, record, settings.basis))) {
+        await keep(router);
+        return;
+      }
+      const groups = understand(id, () => compileRouter({ router, host, options }));
+      if (!groups) return;
+      if (groups.length === 0) await remove(id, router);
+      else await build(router, groups, record);
     },
     remove,
     concurrency: settings.concurrency ?? 8,
@@ -99,25 +109,34 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
   });
   const { present, note, solved } = owners;
 
-  /** Validates and compiles. What can't be understood leaves the router as it is, and waits for the next event. */
-  function understand(id: string, payload: unknown): { router: Router; groups: RowGroup[] } | undefined {
+  /** What can't be understood leaves the router as it is, and waits for the next event. */
+  function understand<T>(id: string, read: () => T): T | undefined {
     try {
-      const router = parseRouter(payload);
-      return { router, groups: compileRouter({ router, host, options }) };
+      return read();
     } catch (error) {
       note(id, `${messageOf(error)}; the router stays as it is`, messageOf(error));
       return undefined;
     }
   }
 
-  async function build(router: Router, groups: RowGroup[], payload: unknown): Promise<void> {
+  /** An earlier process left it just so. */
+  async function keep(router: Router): Promise<void> {
+    const { id } = router;
+    warnOfMtus(router);
+    present.add(id);
+    await report(id, router, () => false);
+    solved(id);
+    logger.debug({ router: id }, 'router is as it was left');
+  }
+
+  async function build(router: Router, groups: RowGroup[], record: unknown): Promise<void> {
     const { id } = router;
     const ns = routerNamespace(id, options.namespace_suffix);
     warnOfMtus(router);
     present.add(id);
     sayFarewell(id, router);
     if (advertisementsOf(router).length === 0) expectRadvd(id);
-    reconciler.setDesired(id, groups, { kind: 'router', payload });
+    reconciler.setDesired(id, groups, record, settings.basis);
     const { steps, failures } = await reconciler.reconcile(id).catch(async (error: unknown) => {
       await report(id, router, () => true);
       throw error;
@@ -197,6 +216,21 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     },
     state: () => ({ routers: present.size, ...owners.state() }),
   };
+}
+
+/**
+ * The payload as the server will give it once all is built and reported: for the record, so that the next process finds
+ * what it is given to be the same.
+ */
+function asBuilt(payload: unknown, { _floatingips }: Router): unknown {
+  const isBuilt = ({ fixed_ip_address, status }: FloatingIp): boolean =>
+    !fixed_ip_address || status === 'ACTIVE';
+  if (_floatingips.every(isBuilt)) return payload;
+  const whole = payload as { _floatingips: readonly object[] };
+  const floatingIps = whole._floatingips.map((fip, i) =>
+    isBuilt(_floatingips[i]!) ? fip : { ...fip, status: 'ACTIVE' },
+  );
+  return { ...whole, _floatingips: floatingIps };
 }
 
 async function* once(listing: Promise<readonly unknown[]>): AsyncIterable<readonly unknown[]> {

@@ -11,6 +11,7 @@ import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
 import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
+import { basisOf } from '../../lib/process/basis.ts';
 import { withLeftovers } from '../../lib/process/leftovers.ts';
 import { isSettled } from '../../lib/process/owner-queue.ts';
 import { L3PluginApi } from '../../lib/rpc/plugins/l3.ts';
@@ -61,7 +62,8 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
       `[AGENT] extensions: this version does not have ${missing.join(', ')}: routers are built without`,
     );
   const index = new RouterIndex();
-  node.adopt((record) => compileRouterRecord(record, host, options));
+  const basis = basisOf(node.packageRoot, { host, options });
+  node.adopt(['router'], (record) => compileRouterRecord(record, host, options), basis);
   const known = new Set(node.recorded(['router']));
   const left = routersLeft(options.namespace_suffix).filter((id) => !known.has(id));
   const namespaceOf = (id: string): string => routerNamespace(id, options.namespace_suffix);
@@ -76,6 +78,7 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     }),
     options,
     host,
+    basis,
     logger: log,
     farewell: new Withdrawals((router, message) => log.warn({ router }, message)),
     knownRouters: [...known, ...left],

@@ -6,6 +6,7 @@ import { RADVD_TEMPLATE } from '../../lib/announcement/radvd.ts';
 import { readTemplate } from '../../lib/daemon/template.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { basisOf } from '../../lib/process/basis.ts';
 import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { createL3Agent } from './agent.ts';
@@ -43,12 +44,14 @@ export function createL3Part(site: Site): { part: Part; options: L3Options } {
   const { host: name, l3 } = site.controller.topology;
   const options = standaloneL3Options(l3, site.directory);
   const host = l3Host(name, site.packageRoot);
-  site.adopt((record) => compileRouterRecord(record, host, options));
+  const basis = basisOf(site.packageRoot, { host, options });
+  site.adopt(['router'], (record) => compileRouterRecord(record, host, options), basis);
   const agent = createL3Agent({
     plugin: site.controller,
     reconciler: site.reconciler,
     options,
     host,
+    basis,
     logger: site.log,
     knownRouters: site.recorded(['router']),
     farewell: new Withdrawals((router, message) => site.log.warn({ router }, message)),

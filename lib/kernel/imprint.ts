@@ -10,6 +10,7 @@
  * Sources: rtnetlink(7), include/uapi/linux/{if_link,netlink}.h, netfilter/nf_tables.h (NFT_MSG_GETGEN), socket(7).
  */
 import fs from 'node:fs';
+import { align, attributeAt, NLA_TYPE_MASK, u16, u32 } from './attributes.ts';
 import * as libc from './libc.ts';
 import { inNamespace } from './netns.ts';
 
@@ -25,7 +26,6 @@ const NLM_F_DUMP = 0x300;
 const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
-const NLA_TYPE_MASK = 0x3fff;
 
 const RTM_GETLINK = 18;
 const RTM_GETADDR = 22;
@@ -64,10 +64,6 @@ const INET6_ATTRIBUTES = new Set([2, 7, 8]);
 const AF_INET6 = 10;
 
 const RECEIVE = Buffer.alloc(256 * 1024);
-const align = (length: number): number => (length + 3) & ~3;
-const u16 = (data: Buffer, at: number): number => data[at]! | (data[at + 1]! << 8);
-const u32 = (data: Buffer, at: number): number =>
-  (data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (data[at + 3]! << 24)) >>> 0;
 
 function dumpRequest(
   type: number,
@@ -142,16 +138,6 @@ function addAttributes(
   }
 }
 
-function attributeAt(data: Buffer, from: number, to: number, type: number): number {
-  for (let at = from; at + 4 <= to; ) {
-    const length = u16(data, at);
-    if (length < 4) return -1;
-    if ((u16(data, at + 2) & NLA_TYPE_MASK) === type) return at;
-    at += align(length);
-  }
-  return -1;
-}
-
 type Take = (into: Collected, data: Buffer, from: number, to: number) => void;
 
 /** IPv4 parameters come whole; of IPv6 also ages and counters are told. */
@@ -214,11 +200,15 @@ const PROXIES = dumpRequest(RTM_GETNEIGH, 12);
 PROXIES[HEADER + 10] = NTF_PROXY;
 const GENERATION = dumpRequest(NFT_MSG_GETGEN, 4);
 
-const TABLES: readonly (readonly [request: Buffer, take: Take])[] = [
+type Table = readonly [request: Buffer, take: Take];
+const TABLES: readonly Table[] = [
   [LINKS, takeLink],
   [ADDRESSES, takeAddress],
   [ROUTES, takeRoute],
   [RULES, takeRule],
+];
+/** The kernel keeps one table for all namespaces together, and goes through all of it. */
+const NEIGHBOUR_TABLES: readonly Table[] = [
   [NEIGHBOURS, takeNeighbour],
   [PROXIES, takeNeighbour],
 ];
@@ -275,25 +265,28 @@ function addParameters(into: Collected, names: readonly string[]): void {
   }
 }
 
+export interface ImprintOptions {
+  readonly ns: string;
+  /** names of parameters below /proc/sys that belong to no device; a device's come with it */
+  readonly parameters: readonly string[];
+  /** permanent and proxy neighbours count */
+  readonly neighbours: boolean;
+}
+
 /**
- * Imprint of a namespace and of `text` (what else must be equal); valid until the next one is made. `parameters`: names of those below /proc/sys that
- * belong to no device; a device's come with it. undefined: not to be had (the namespace is gone, its tables were being
- * changed, or the kernel is too old).
+ * Imprint of a namespace; valid until the next one is made. undefined: not to be had (the namespace is gone, its tables
+ * were being changed, or the kernel is too old).
  */
-export function namespaceImprint(
-  ns: string,
-  parameters: readonly string[],
-  text: string,
-): Buffer | undefined {
+export function namespaceImprint({ ns, parameters, neighbours }: ImprintOptions): Buffer | undefined {
+  const tables = neighbours ? [...TABLES, ...NEIGHBOUR_TABLES] : TABLES;
   try {
     return inNamespace(ns, () => {
       collected.clear();
       collected.text(bootId());
-      collected.text(text);
       if (!addGeneration(collected)) return undefined;
       const fd = libc.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
       try {
-        for (const [request, take] of TABLES) if (!dump(fd, request, take, collected)) return undefined;
+        for (const [request, take] of tables) if (!dump(fd, request, take, collected)) return undefined;
       } finally {
         libc.close(fd);
       }

@@ -1,13 +1,8 @@
 /** Network devices by rtnetlink. Source: rtnetlink(7), include/uapi/linux/if_link.h. */
+
+import { align, attributeAt, NLA_TYPE_MASK, u16 } from './attributes.ts';
 import { macBytes, macText } from './ip-bytes.ts';
-import {
-  attributes,
-  MessageWriter,
-  type NetlinkSocket,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-  textOf,
-} from './netlink.ts';
+import { MessageWriter, type NetlinkSocket, NLM_F_CREATE, NLM_F_EXCL, textOf } from './netlink.ts';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
@@ -150,42 +145,83 @@ export function deleteLink(name: string): Buffer {
     .finish();
 }
 
-const WANTED: ReadonlySet<number> = new Set([
-  IFLA_ADDRESS,
-  IFLA_IFNAME,
-  IFLA_MTU,
-  IFLA_LINK,
-  IFLA_MASTER,
-  IFLA_LINKINFO,
-  IFLA_AF_SPEC,
-  IFLA_CARRIER,
-  IFLA_LINK_NETNSID,
-]);
-const MODE: ReadonlySet<number> = new Set([IFLA_INET6_ADDR_GEN_MODE]);
-const NOTHING = Buffer.alloc(0);
+/** The first byte of an attribute within one within another. */
+function nestedByte(data: Buffer, at: number, outer: number, inner: number): number | undefined {
+  const middle = attributeAt(data, at + 4, at + u16(data, at), outer);
+  if (middle < 0) return undefined;
+  const found = attributeAt(data, middle + 4, middle + u16(data, middle), inner);
+  return found < 0 ? undefined : data[found + 4];
+}
 
-/** One link message (ifinfomsg and attributes) as a value. */
+function kindOf(data: Buffer, info: number): string | undefined {
+  const at = attributeAt(data, info + 4, info + u16(data, info), IFLA_INFO_KIND);
+  return at < 0 ? undefined : textOf(data.subarray(at + 4, at + u16(data, at)));
+}
+
+/**
+ * One link message (ifinfomsg and attributes) as a value. A device has sixty attributes and a host thousands of devices:
+ * one walk, and no view of what is not wanted.
+ */
 export function decodeLink(payload: Buffer): Link {
-  const found = attributes(payload, 16, payload.length, WANTED);
-  const info = found.get(IFLA_LINKINFO);
   const flags = payload.readUInt32LE(8);
-  const kind = info && textOf(attributes(info).get(IFLA_INFO_KIND));
-  const inet6 = attributes(found.get(IFLA_AF_SPEC) ?? NOTHING).get(AF_INET6);
-  const mode = inet6 && attributes(inet6, 0, inet6.length, MODE).get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
-  const mac = found.get(IFLA_ADDRESS);
-  return {
+  const loopback = (flags & IFF_LOOPBACK) !== 0;
+  const link: { -readonly [K in keyof Link]: Link[K] } = {
     index: payload.readInt32LE(4),
-    name: textOf(found.get(IFLA_IFNAME)) ?? '',
-    type: kind ?? (flags & IFF_LOOPBACK ? 'loopback' : 'physical'),
-    mac: mac && macText(mac),
-    mtu: found.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    name: '',
+    type: loopback ? 'loopback' : 'physical',
+    mac: undefined,
+    mtu: 0,
     up: (flags & IFF_UP) !== 0,
-    carrier: found.get(IFLA_CARRIER)?.[0] !== 0,
-    master: found.get(IFLA_MASTER)?.readUInt32LE(0),
-    peerIndex: found.get(IFLA_LINK)?.readUInt32LE(0),
-    peerNamespaceId: found.get(IFLA_LINK_NETNSID)?.readInt32LE(0),
-    addrGenMode: mode === undefined ? undefined : mode === ADDR_GEN_MODE_NONE ? 'none' : 'eui64',
+    carrier: true,
+    master: undefined,
+    peerIndex: undefined,
+    peerNamespaceId: undefined,
+    addrGenMode: undefined,
   };
+  for (let at = 16; at + 4 <= payload.length; at += align(u16(payload, at))) {
+    const length = u16(payload, at);
+    if (length < 4 || at + length > payload.length) break;
+    takeAttribute(link, payload, at, length);
+  }
+  return link;
+}
+
+function takeAttribute(
+  link: { -readonly [K in keyof Link]: Link[K] },
+  data: Buffer,
+  at: number,
+  length: number,
+): void {
+  switch (u16(data, at + 2) & NLA_TYPE_MASK) {
+    case IFLA_IFNAME:
+      link.name = data.toString('latin1', at + 4, at + length - 1);
+      return;
+    case IFLA_ADDRESS:
+      link.mac = macText(data.subarray(at + 4, at + length));
+      return;
+    case IFLA_MTU:
+      link.mtu = data.readUInt32LE(at + 4);
+      return;
+    case IFLA_MASTER:
+      link.master = data.readUInt32LE(at + 4);
+      return;
+    case IFLA_LINK:
+      link.peerIndex = data.readUInt32LE(at + 4);
+      return;
+    case IFLA_LINK_NETNSID:
+      link.peerNamespaceId = data.readInt32LE(at + 4);
+      return;
+    case IFLA_CARRIER:
+      link.carrier = data[at + 4] !== 0;
+      return;
+    case IFLA_LINKINFO:
+      link.type = kindOf(data, at) ?? link.type;
+      return;
+    case IFLA_AF_SPEC: {
+      const mode = nestedByte(data, at, AF_INET6, IFLA_INET6_ADDR_GEN_MODE);
+      if (mode !== undefined) link.addrGenMode = mode === ADDR_GEN_MODE_NONE ? 'none' : 'eui64';
+    }
+  }
 }
 
 /** All devices of the socket's namespace. */

@@ -3,6 +3,7 @@
  * Sources: netlink(7), include/uapi/linux/netlink.h.
  */
 import { randomInt } from 'node:crypto';
+import { align, NLA_TYPE_MASK } from './attributes.ts';
 import { counters } from './counters.ts';
 import * as libc from './libc.ts';
 import { inNamespace } from './netns.ts';
@@ -39,10 +40,7 @@ const NLMSG_DONE = 3;
 const NLMSGERR_ATTR_MSG = 1;
 const NLMSGERR_ATTR_OFFS = 2;
 export const HEADER = 16;
-const NLA_TYPE_MASK = 0x3fff;
 export const NLA_F_NESTED = 0x8000;
-
-const align = (length: number): number => (length + 3) & ~3;
 
 /** Builds one message: header, fixed part, attributes. Little endian, as every host we run on. */
 export class MessageWriter {

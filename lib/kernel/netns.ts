@@ -74,7 +74,8 @@ export function withNamespaceFd<T>(name: string, fn: (fd: number) => Synchronous
 
 const isMounted = (name: string): boolean => {
   try {
-    return fs.statfsSync(path(name)).type === NSFS_MAGIC;
+    // Most that are asked for are not there: an exception is dear.
+    return fs.existsSync(path(name)) && fs.statfsSync(path(name)).type === NSFS_MAGIC;
   } catch {
     return false;
   }

@@ -19,6 +19,8 @@ const BUDGET_MS = 50;
 export interface DriftSettings {
   readonly delta: Delta;
   readonly read: (ns: NamespaceName) => Map<string, ActualRow>;
+  /** an owner rests in this namespace, and it is as that owner left it */
+  readonly rests: (ns: NamespaceName) => boolean;
   /** owners being worked on */
   readonly busy: () => ReadonlySet<string>;
   /** a namespace was read again */
@@ -141,7 +143,11 @@ export class Drift {
   }
 
   private lookAt(ns: NamespaceName, busy: ReadonlySet<string>): void {
-    const { delta, read, looked } = this.settings;
+    const { delta, read, rests, looked } = this.settings;
+    if (rests(ns)) {
+      this.namespaces.delete(ns);
+      return;
+    }
     const owners = new Set(delta.desiredIn(ns).flatMap((row) => delta.ownersOf(row.key)));
     if ([...owners].some((owner) => busy.has(owner))) return;
     this.namespaces.delete(ns);

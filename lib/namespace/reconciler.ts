@@ -19,8 +19,10 @@ import { addPorts, applyPorts, type PortSwitch, portKey, portSteps, withoutOrpha
 import { backoffDelay, DEFAULT_BACKOFF } from './queue.ts';
 import { readNamespace, readUnlisted } from './read.ts';
 import type { Records } from './records.ts';
+import { Resting } from './resting.ts';
 import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
 import { Sealing } from './sealing.ts';
+import { digestOf } from './seals.ts';
 
 export interface Failure {
   readonly ns: NamespaceName;
@@ -73,6 +75,7 @@ export class Reconciler {
   private readonly announcer = new Announcer();
   /** without records there is no next process to seal for */
   private readonly sealing: Sealing | undefined;
+  private readonly resting = new Resting();
   private readonly running = new Map<string, Promise<unknown>>();
   private readonly failures = new Map<string, number>();
   private readonly timers = new Map<string, NodeJS.Timeout>();
@@ -84,6 +87,8 @@ export class Reconciler {
   /** owners of which only an earlier process has said what they want */
   private readonly expected = new Set<string>();
   private listens = false;
+  /** to be watched once there is listening */
+  private readonly unwatched = new Set<NamespaceName>();
   private listenTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -96,20 +101,13 @@ export class Reconciler {
       delta,
       read,
       busy: () => new Set(this.running.keys()),
-      looked: (ns) => {
-        this.sealing?.broken(ns);
-        this.sealing?.soon(ns);
-      },
+      rests: (ns) => this.restsIn(ns),
+      looked: (ns) => this.soonSeal(ns),
       repair: (busy) => this.repair(busy),
     });
     if (records) {
       this.memory = new Memory(records, delta);
-      this.sealing = new Sealing({
-        directory: records.directory,
-        delta,
-        read,
-        drifted: () => this.drift.soon(),
-      });
+      this.sealing = new Sealing({ records, delta, read, drifted: () => this.drift.soon() });
     }
     settings.portSwitch?.follow((name) => this.portChanged(name));
     if (!settings.heal) return;
@@ -122,7 +120,7 @@ export class Reconciler {
           `${reason}; namespaces removed by hand are noticed late: raise fs.inotify.max_user_instances`,
         ),
       overflow: () => {
-        for (const ns of delta.namespaces()) this.drift.namespace(ns);
+        this.lookEverywhere();
       },
     });
     const again = (owner: string, delay: number): void => this.later(owner, delay, 'drift');
@@ -130,26 +128,56 @@ export class Reconciler {
   }
 
   /**
-   * Replace what an owner wants; nothing is done yet. `record` is what to remember it by (its payload).
+   * Replace what an owner wants; nothing is done yet. `record` is what to remember it by (its payload), `basis` stands
+   * for all else its rows follow from (options, host): with both, a later process can tell that nothing has changed.
    */
-  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void {
+  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown, basis?: string): void {
+    this.wake(owner);
     this.expected.delete(owner);
     this.memory?.recall(owner, groups);
     this.delta.setDesired(owner, groups);
+    this.sealing?.based(owner, basis);
     if (record !== undefined) this.memory?.note(owner, record);
   }
 
   /**
    * What an owner wanted when an earlier process was last told. It counts for what others want, and is what is removed
-   * if the owner has gone; but nothing is done about it before `setDesired` or `removeOwner`: it may be out of date.
+   * if the owner has gone; but nothing is done about it before `confirm`, `setDesired` or `removeOwner`: it may be out of
+   * date. `rows` is not called as long as the owner rests.
    */
-  expect(owner: string, groups: readonly RowGroup[]): void {
-    this.setDesired(owner, groups);
+  expect(owner: string, rows: () => readonly RowGroup[], basis?: string): void {
+    const seal = basis === undefined ? undefined : this.sealing?.recall(owner, basis);
+    if (!seal) this.setDesired(owner, rows());
+    else {
+      this.resting.add(owner, seal, rows);
+      this.delta.setDesired(owner, [seal.outside]);
+      this.sealing?.based(owner, basis);
+    }
     this.expected.add(owner);
+  }
+
+  /**
+   * Does an owner that is expected want the same as before, and is all of it as an earlier process left it? Then nothing
+   * has to be compiled, and it goes on resting. False: `setDesired` must say what is wanted.
+   */
+  async confirm(owner: string, record: unknown, basis: string): Promise<boolean> {
+    const seal = this.resting.seal(owner);
+    const text = this.settings.records?.text(owner);
+    if (!seal || text === undefined || text !== JSON.stringify(record)) return false;
+    if (seal.digest !== digestOf(text, basis)) return false;
+    this.soonListen(performance.now());
+    const { portSwitch } = this.settings;
+    if (portSwitch) await portSwitch.ready();
+    this.read(owner);
+    if (this.delta.changes(owner).length > 0 || !this.resting.isIntact(owner)) return false;
+    this.expected.delete(owner);
+    this.watchHomes(owner);
+    return true;
   }
 
   /** The owner wants nothing any more. */
   removeOwner(owner: string): void {
+    this.wake(owner);
     this.expected.delete(owner);
     this.memory?.drop(owner);
     this.memory?.recall(owner, []);
@@ -158,6 +186,7 @@ export class Reconciler {
 
   /** What would be done now, in order; nothing is done. */
   plan(owner: string): Step[] {
+    this.wake(owner);
     this.read(owner);
     return plan(this.delta.changes(owner));
   }
@@ -219,9 +248,7 @@ export class Reconciler {
   }
 
   private readFirst(owner: string, ns: NamespaceName): void {
-    const former = this.delta.formerIn(owner, ns);
-    const intact = former.length === 0 ? this.sealing?.rows(ns) : undefined;
-    this.delta.setActual(ns, intact ?? this.readRows(ns, former));
+    this.delta.setActual(ns, this.readRows(ns, this.delta.formerIn(owner, ns)));
   }
 
   private readRows(ns: NamespaceName, former: readonly Row[] = []): Map<string, ActualRow> {
@@ -245,6 +272,7 @@ export class Reconciler {
     this.soonListen(started);
     const outcomes: Outcome[] = [];
     await this.settings.portSwitch?.ready();
+    this.wake(owner);
     for (let pass = 0; pass < PASSES; pass++) {
       this.read(owner);
       const changes = this.delta.changes(owner);
@@ -302,8 +330,6 @@ export class Reconciler {
     const refused = new Set<NamespaceName>();
     for (const { step, error } of outcomes) {
       const change = byKey.get(step.row.key);
-      if (step.row.kind === 'netns' && step.action === 'remove') this.sealing?.gone(step.row.ns);
-      else this.sealing?.broken(step.row.ns);
       if (error !== undefined) refused.add(step.row.ns);
       else if (change) this.delta.done(owner, change);
     }
@@ -348,8 +374,8 @@ export class Reconciler {
   /** Namespaces and daemons of the owner are watched from now on; removed ones no longer. */
   private conclude(owner: string): void {
     this.memory?.after(owner);
-    if (this.sealing)
-      for (const { kind, ns } of this.delta.standingOf(owner)) if (kind === 'netns') this.sealing.soon(ns);
+    if (this.delta.wantsNothing(owner) && !this.delta.isDirty(owner)) this.sealing?.gone(owner);
+    else this.sealing?.soon(owner);
     if (!this.monitor) return;
     for (const row of this.delta.standingOf(owner)) {
       if (row.kind === 'netns') this.watchNamespace(row.ns);
@@ -366,6 +392,34 @@ export class Reconciler {
     if (failures.length > 0) this.retry(owner, failures);
     else this.failures.delete(owner);
     return { steps: outcomes.length - failures.length, failures };
+  }
+
+  // --- owners at rest ------------------------------------------------------------------------------------
+
+  /** From now on its rows are in the delta. */
+  private wake(owner: string): void {
+    const groups = this.resting.wake(owner);
+    if (groups) this.delta.setDesired(owner, groups);
+  }
+
+  /** Does an owner rest there, undisturbed? One that is disturbed wakes. */
+  private restsIn(ns: NamespaceName): boolean {
+    const owner = this.resting.ownerIn(ns);
+    if (owner === undefined) return false;
+    if (this.resting.isIntact(owner)) return true;
+    this.wake(owner);
+    return false;
+  }
+
+  private watchHomes(owner: string): void {
+    if (this.monitor) for (const ns of this.resting.namespacesOf(owner)) this.watchNamespace(ns);
+  }
+
+  /** What was found in the namespace, its owners' seals are of the past. */
+  private soonSeal(ns: NamespaceName): void {
+    if (!this.sealing || ns === HOST) return;
+    const keys = this.delta.desiredIn(ns).map((row) => row.key);
+    for (const owner of new Set(keys.flatMap((key) => this.delta.ownersOf(key)))) this.sealing.soon(owner);
   }
 
   // --- again ---------------------------------------------------------------------------------------------
@@ -407,8 +461,15 @@ export class Reconciler {
 
   private listen(): void {
     this.listens = true;
+    for (const ns of this.unwatched) this.watchNamespace(ns);
+    this.unwatched.clear();
     this.monitor?.listen();
+    this.lookEverywhere();
+  }
+
+  private lookEverywhere(): void {
     for (const ns of this.delta.namespaces()) this.drift.namespace(ns);
+    for (const ns of this.resting.namespaces()) this.drift.namespace(ns);
   }
 
   private suspectHostLink(name: string): void {
@@ -419,6 +480,7 @@ export class Reconciler {
   /** A switch that was started again makes its devices anew, and those in the namespaces are no longer its own. */
   private suspectOwner(owner: string): void {
     for (const { ns } of this.delta.standingOf(owner)) this.drift.namespace(ns);
+    for (const ns of this.resting.namespacesOf(owner)) this.drift.namespace(ns);
     if (this.timers.has(owner)) this.later(owner, SETTLE_MS, 'drift');
   }
 
@@ -457,6 +519,10 @@ export class Reconciler {
   }
 
   private watchNamespace(ns: NamespaceName): void {
+    if (!this.listens) {
+      this.unwatched.add(ns);
+      return;
+    }
     const inode = namespaceInode(ns);
     if (inode === undefined || this.inodes.get(ns) === inode) return;
     this.inodes.set(ns, inode);

@@ -109,6 +109,11 @@ export class Records {
     return this.texts.has(owner);
   }
 
+  /** The record as it stands on disk. */
+  text(owner: string): string | undefined {
+    return this.texts.get(owner);
+  }
+
   remove(owner: string): void {
     this.unfinished.delete(owner);
     if (!this.texts.delete(owner)) return;

@@ -1,41 +1,55 @@
 /**
- * What makes a restart cheap: for each namespace found to be exactly as wanted, what is wanted and an imprint of what
- * the kernel holds. The next process that wants the same and finds the same imprint need not read and compare row by
- * row. A seal is never needed: one that is missing, damaged or does not fit costs the full reading, nothing else.
+ * What makes a restart cheap. Of an owner found to be exactly as wanted a seal is kept beside its record: a digest of
+ * that record and of all else its rows follow from, an imprint of what the kernel holds in its namespaces, and its rows
+ * outside of them. The next process that is asked for the same, and finds the same imprints, need neither compile nor
+ * read and compare row by row. A seal is never needed: one that is missing, damaged or does not fit costs the
+ * full way, nothing else.
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { counters } from '../kernel/counters.ts';
 import { namespaceImprint } from '../kernel/imprint.ts';
 import { readFile } from '../kernel/libc.ts';
-import { HOST, type NamespaceName, type Row } from './rows.ts';
+import type { NamespaceName, Row } from './rows.ts';
 
-/** What is longer is no seal: that namespace is read row by row. */
+/** What is longer is no seal: that owner goes the full way. */
 const CONTENT = Buffer.alloc(1024 * 1024);
 const NAME = /^[A-Za-z0-9._-]{1,200}$/;
 const SUFFIX = '.seal';
+const END_OF_HEAD = 0x0a;
 
-/** Kinds that an imprint covers whole. Files and daemons are outside of the namespace. */
-const COVERED: ReadonlySet<Row['kind']> = new Set([
-  'netns',
-  'link',
-  'address',
-  'route',
-  'rule',
-  'neighbour',
-  'sysctl',
-  'nft-table',
-  'nft-element',
-]);
+/** A namespace in which only this owner wants something. */
+export interface Home {
+  readonly ns: NamespaceName;
+  /** names below /proc/sys of wanted parameters that belong to no device */
+  readonly parameters: readonly string[];
+  /** permanent or proxy neighbours are wanted there */
+  readonly neighbours: boolean;
+}
 
-/** Parameters of a device come with the device, but for those of its neighbour table. */
-const OF_DEVICE = /^net\/ipv[46]\/conf\/(?!(?:all|default)\/)/;
+export interface Seal {
+  /** of the record and of all else the rows follow from (`digestOf`) */
+  readonly digest: string;
+  /** rows in other namespaces: the host's, and those that owners share */
+  readonly outside: readonly Row[];
+  readonly homes: readonly (Home & { readonly imprint: Buffer })[];
+}
 
-const isCovered = (row: Row): boolean =>
-  COVERED.has(row.kind) && !(row.kind === 'link' && row.checksumOffload === false);
+/** How a seal begins in its file: one line of JSON; the imprints follow. */
+interface Head {
+  readonly digest: string;
+  readonly outside: readonly Row[];
+  readonly homes: readonly (Home & { readonly bytes: number })[];
+}
 
-const parametersOf = (rows: readonly Row[]): string[] =>
-  rows.flatMap((row) => (row.kind === 'sysctl' && !OF_DEVICE.test(row.name) ? [row.name] : []));
+/** @param basis stands for all that the rows follow from besides the record: options, host, program */
+export const digestOf = (record: string, basis: string): string =>
+  createHash('sha1').update(record).update('\0').update(basis).digest('base64');
+
+/** Is the namespace as it was when it was sealed? */
+export const isIntact = ({ imprint, ...home }: Seal['homes'][number]): boolean =>
+  namespaceImprint(home)?.equals(imprint) === true;
 
 export class Seals {
   private readonly directory: string;
@@ -44,41 +58,54 @@ export class Seals {
     this.directory = directory;
   }
 
-  private path(ns: NamespaceName): string {
-    return join(this.directory, ns + SUFFIX);
+  private path(owner: string): string {
+    return join(this.directory, owner + SUFFIX);
   }
 
-  /** Can there be one for a namespace of which these rows are wanted? */
-  static fits(ns: NamespaceName, wanted: readonly Row[]): boolean {
-    return ns !== HOST && NAME.test(ns) && wanted.length > 0 && wanted.every(isCovered);
+  /** undefined: there is none, or it can't be understood. */
+  read(owner: string): Seal | undefined {
+    const content = this.content(owner);
+    const end = content?.indexOf(END_OF_HEAD) ?? -1;
+    if (!content || end < 0) return undefined;
+    try {
+      const { digest, outside, homes } = JSON.parse(content.toString('utf8', 0, end)) as Head;
+      let at = end + 1;
+      const withImprints = homes.map(({ bytes, ...home }) => {
+        const imprint = Buffer.from(content.subarray(at, at + bytes));
+        at += bytes;
+        return { ...home, imprint };
+      });
+      return at === content.length ? { digest, outside, homes: withImprints } : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
-  /** The seal of the namespace as it is now, valid until the next is made; undefined if there can be none. */
-  static of(ns: NamespaceName, wanted: readonly Row[]): Buffer | undefined {
-    if (!Seals.fits(ns, wanted)) return undefined;
-    return namespaceImprint(ns, parametersOf(wanted), JSON.stringify(wanted));
-  }
-
-  /** Was exactly this wanted, and found, when the namespace was sealed? */
-  isIntact(ns: NamespaceName, wanted: readonly Row[]): boolean {
-    const kept = this.read(ns);
-    return kept !== undefined && Seals.of(ns, wanted)?.equals(kept) === true;
-  }
-
-  private read(ns: NamespaceName): Buffer | undefined {
-    if (!NAME.test(ns)) return undefined;
-    const length = readFile(this.path(ns), CONTENT);
+  private content(owner: string): Buffer | undefined {
+    if (!NAME.test(owner)) return undefined;
+    const length = readFile(this.path(owner), CONTENT);
     return length < 0 || length === CONTENT.length ? undefined : CONTENT.subarray(0, length);
   }
 
-  save(ns: NamespaceName, seal: Buffer): void {
-    if (this.read(ns)?.equals(seal)) return;
+  /** No write if nothing changed. */
+  save(owner: string, { digest, outside, homes }: Seal): void {
+    if (!NAME.test(owner)) return;
+    const head: Head = {
+      digest,
+      outside,
+      homes: homes.map(({ imprint, ...home }) => ({ ...home, bytes: imprint.length })),
+    };
+    const content = Buffer.concat([
+      Buffer.from(`${JSON.stringify(head)}\n`),
+      ...homes.map(({ imprint }) => imprint),
+    ]);
+    if (this.content(owner)?.equals(content)) return;
     fs.mkdirSync(this.directory, { recursive: true, mode: 0o750 });
     counters.writes += 1;
-    fs.writeFileSync(this.path(ns), seal, { mode: 0o600 });
+    fs.writeFileSync(this.path(owner), content, { mode: 0o600 });
   }
 
-  remove(ns: NamespaceName): void {
-    if (NAME.test(ns)) fs.rmSync(this.path(ns), { force: true });
+  remove(owner: string): void {
+    if (NAME.test(owner)) fs.rmSync(this.path(owner), { force: true });
   }
 }

@@ -122,12 +122,17 @@ export class AgentProcess {
   /**
    * What was built before this start is what is wanted until the source says otherwise: so removals and
    * changes made meanwhile are known as such.
+   * @param basis what rows follow from besides the record, if the agent asks whether owners are untouched (`confirm`)
    */
-  adopt(compile: (record: OwnerRecord) => readonly RowGroup[] | undefined): void {
+  adopt(
+    kinds: readonly OwnerRecord['kind'][],
+    compile: (record: OwnerRecord) => readonly RowGroup[] | undefined,
+    basis?: string,
+  ): void {
     for (const [owner, record] of this.loaded) {
+      if (!kinds.includes(record.kind)) continue;
       try {
-        const groups = compile(record);
-        if (groups) this.reconciler.expect(owner, groups);
+        this.reconciler.expect(owner, () => compile(record) ?? [], basis);
       } catch (error) {
         this.log.warn({ owner }, `the record can't be used: ${(error as Error).message}`);
       }

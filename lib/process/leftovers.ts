@@ -8,8 +8,10 @@ import type { ReconcileResult } from './owner-queue.ts';
 
 /** What an agent needs of the namespace library. */
 export interface OwnerReconciler {
-  /** `record`: what the owner is remembered by */
-  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown): void;
+  /** Is the owner as an earlier process left it, and wanted the same? Then nothing need be set or reconciled. */
+  confirm(owner: string, record: unknown, basis: string): Promise<boolean>;
+  /** `record`: what the owner is remembered by; `basis`: what its rows follow from besides */
+  setDesired(owner: string, groups: readonly RowGroup[], record?: unknown, basis?: string): void;
   removeOwner(owner: string): void;
   reconcile(owner: string): Promise<ReconcileResult>;
 }
@@ -45,10 +47,12 @@ export function withLeftovers(reconciler: OwnerReconciler, leftovers: Leftovers)
   }
 
   return {
-    setDesired(owner, groups, record) {
+    confirm: async (owner, record, basis) =>
+      !untouched.has(owner) && !leaving.has(owner) && (await reconciler.confirm(owner, record, basis)),
+    setDesired(owner, groups, record, basis) {
       untouched.delete(owner);
       leaving.delete(owner);
-      reconciler.setDesired(owner, groups, record);
+      reconciler.setDesired(owner, groups, record, basis);
     },
     removeOwner(owner) {
       if (untouched.delete(owner)) leaving.add(owner);

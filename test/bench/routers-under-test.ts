@@ -1,7 +1,7 @@
 /** The routers every variant builds, from payloads in the server's shape to rows. */
 import { compileRouter } from '../../agents/l3/compile/router.ts';
 import { l3Options } from '../../agents/l3/options.ts';
-import { parseRouter } from '../../lib/model/router.ts';
+import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import { routerPayload } from '../kernel/routers.ts';
 
@@ -17,5 +17,6 @@ export const payloadOf = (n: number, floatingIps = 5): Payload =>
 export const payloads = (count: number): Payload[] =>
   Array.from({ length: count }, (_, i) => payloadOf(i + 1));
 
-export const groupsOf = (payload: unknown): RowGroup[] =>
-  compileRouter({ router: parseRouter(payload), host, options });
+export const compiled = (router: Router): RowGroup[] => compileRouter({ router, host, options });
+
+export const groupsOf = (payload: unknown): RowGroup[] => compiled(parseRouter(payload));

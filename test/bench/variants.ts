@@ -10,6 +10,7 @@ import { counters } from '../../lib/kernel/counters.ts';
 import { readLinks } from '../../lib/kernel/link.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../lib/kernel/netlink.ts';
 import { deleteNamespace, listNamespaces } from '../../lib/kernel/netns.ts';
+import { parseRouter } from '../../lib/model/router.ts';
 import { createQueue, PRIORITY } from '../../lib/namespace/queue.ts';
 import { inOrder, Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
@@ -18,7 +19,7 @@ import { floatingIp } from '../kernel/routers.ts';
 import { DHCP_VARIANTS } from './dhcp-variants.ts';
 import { requireEmpty, residentMegabytes, stopwatch } from './measuring.ts';
 import { loadRecording, Recorder, replay } from './recording.ts';
-import { groupsOf, type Payload, payloadOf, payloads } from './routers-under-test.ts';
+import { compiled, groupsOf, type Payload, payloadOf, payloads } from './routers-under-test.ts';
 import type { Measured } from './sandbox.ts';
 import { type Style, writeShellScript } from './shell-script.ts';
 
@@ -26,6 +27,8 @@ import { type Style, writeShellScript } from './shell-script.ts';
 const ADDITIONS = 30;
 /** as agents/l3/agent.ts */
 const CONCURRENCY = 8;
+/** stands for options, host and program, which do not change here */
+const BASIS = 'bench';
 
 /** By an agent's queue, as many at a time as an agent takes; records on disk and drift repair as in real life. */
 async function build(
@@ -38,7 +41,11 @@ async function build(
   const queue = createQueue<Payload>({
     concurrency,
     work: async (id, payload) => {
-      reconciler.setDesired(id, groupsOf(payload), { kind: 'router', payload });
+      // As agents/l3/agent.ts: validated, and compiled unless the router is as it was left.
+      const router = parseRouter(payload);
+      const record = { kind: 'router', payload };
+      if (await reconciler.confirm(id, record, BASIS)) return;
+      reconciler.setDesired(id, compiled(router), record, BASIS);
       const result = await reconciler.reconcile(id);
       for (const { key, message } of result.failures) errors.push(new Error(`${key}: ${message}`));
       steps += result.steps;
@@ -71,8 +78,9 @@ async function restart(count: number, state: string, heal: boolean): Promise<Mea
   const all = payloads(count);
   const elapsed = stopwatch();
   const records = new Records(state);
-  records.load();
+  const recorded = records.load() as Map<string, { payload: Payload }>;
   const reconciler = new Reconciler({ records, heal, announce: false });
+  for (const [id, { payload }] of recorded) reconciler.expect(id, () => groupsOf(payload), BASIS);
   const steps = await build(reconciler, all);
   const time = elapsed();
   const { writes, forks } = counters;

@@ -52,7 +52,7 @@ describe('what an earlier process, or Neutron’s agent, left', () => {
 
   test('is not repaired, cleaned or called stale before it is known whether it is wanted', async () => {
     const reconciler = new Reconciler({ announce: false, heal: true });
-    reconciler.expect('other', [[rows.netns(SNAT), loopback(SNAT)]]);
+    reconciler.expect('other', () => [[rows.netns(SNAT), loopback(SNAT)]]);
     const agents = left(reconciler);
     const before = contents();
     agents.setDesired('r', [pair]);

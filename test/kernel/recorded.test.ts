@@ -30,6 +30,7 @@ const logger = {
 
 /** Remembers what was wanted. */
 const remembering = () => ({
+  confirm: async () => false,
   setDesired(owner: string, groups: readonly RowGroup[]) {
     desired.set(owner, groups);
     reconciler.setDesired(owner, groups);

@@ -39,12 +39,28 @@ const start = (): Reconciler => {
   records.load();
   return new Reconciler({ records, announce: false });
 };
-async function converge(reconciler: Reconciler): Promise<number> {
-  reconciler.setDesired(owner, groupsOf(structuredClone(payload)), { kind: 'router', payload });
+const BASIS = 'options';
+interface Start {
+  readonly steps: number;
+  readonly compiled: number;
+}
+
+/** As an agent starts: what is on record is expected, then asked for, and built if it is not as it was left. */
+async function converge(reconciler: Reconciler, wanted = payload, basis = BASIS): Promise<Start> {
+  const record = { kind: 'router', payload: structuredClone(wanted) };
+  let compiled = 0;
+  const compile = (): RowGroup[] => {
+    compiled += 1;
+    return groupsOf(structuredClone(wanted));
+  };
+  if (hasRecord()) reconciler.expect(owner, compile, basis);
+  if (await reconciler.confirm(owner, record, basis)) return { steps: 0, compiled };
+  reconciler.setDesired(owner, compile(), record, basis);
   const { steps, failures } = await reconciler.reconcile(owner);
   expect(failures).toEqual([]);
-  return steps;
+  return { steps, compiled };
 }
+const hasRecord = (): boolean => fs.existsSync(join(directory, `${owner}.json`));
 
 beforeEach(() => {
   directory = fs.mkdtempSync(join(tmpdir(), 'vdt-seals-'));
@@ -62,7 +78,8 @@ afterEach(async () => {
 
 describe('the imprint of a namespace', () => {
   const parameters = ['net/ipv4/ip_forward'];
-  const imprint = (): string | undefined => namespaceImprint(ns, parameters, '')?.toString('latin1');
+  const imprint = (): string | undefined =>
+    namespaceImprint({ ns, parameters, neighbours: true })?.toString('latin1');
 
   const changes: [string, string[]][] = [
     ['another MTU', ['ip', 'link', 'set', qr, 'mtu', '1300']],
@@ -145,69 +162,126 @@ describe('the imprint of a namespace', () => {
   });
 });
 
-describe('a restart over sealed namespaces', () => {
+describe('a restart over sealed owners', () => {
   const tablesRead = () => vi.spyOn(NetlinkSocket.prototype, 'dump');
-
-  test('finds them untouched without reading their tables, and writes nothing', async () => {
+  const once = async (): Promise<void> => {
     const first = start();
     await converge(first);
     await first.close();
+  };
+
+  test('finds them untouched without compiling or reading their tables, and writes nothing', async () => {
+    await once();
     const before = { ...counters };
     const dump = tablesRead();
     const second = start();
-    expect(await converge(second)).toBe(0);
+    expect(await converge(second)).toEqual({ steps: 0, compiled: 0 });
     // The devices of the host, and nothing in the router's namespace.
     expect(dump).toHaveBeenCalledTimes(1);
     await second.close();
     expect(counters).toEqual(before);
   });
 
-  test('repairs what was changed while no agent ran', async () => {
-    const first = start();
-    await converge(first);
-    await first.close();
-    inside('ip', 'route', 'del', 'default');
+  const changesMade: [string, () => void][] = [
+    ['in its namespace', () => inside('ip', 'route', 'del', 'default')],
+    ['of its devices in the host', () => run('ip', 'link', 'set', `tap${qr.slice(3)}`, 'down')],
+    ['by removing its namespace', () => run('ip', 'netns', 'del', ns)],
+  ];
+  test.each(changesMade)('repairs what was changed %s while no agent ran', async (_where, change) => {
+    await once();
+    change();
     const second = start();
-    expect(await converge(second)).toBe(1);
+    expect((await converge(second)).steps).toBeGreaterThan(0);
     await second.close();
     expect(inside('ip', 'route')).toContain('default via');
+    expect(run('ip', 'link', 'show', `tap${qr.slice(3)}`)).toContain(',UP');
     const third = start();
-    const dump = tablesRead();
-    expect(await converge(third)).toBe(0);
-    expect(dump).toHaveBeenCalledTimes(1);
+    expect(await converge(third)).toEqual({ steps: 0, compiled: 0 });
     await third.close();
   });
 
-  test('reads all of a router that is wanted otherwise than before', async () => {
-    const first = start();
-    await converge(first);
-    await first.close();
+  test('builds a router that is wanted otherwise than before', async () => {
+    await once();
     const second = start();
     const other = { ...structuredClone(payload), _floatingips: [] };
-    second.setDesired(owner, groupsOf(other), { kind: 'router', payload: other });
-    const { steps, failures } = await second.reconcile(owner);
-    expect(failures).toEqual([]);
-    expect(steps).toBe(payload._floatingips.length * 3);
+    expect((await converge(second, other)).steps).toBe(payload._floatingips.length * 3);
     await second.close();
     expect(inside('nft', 'list', 'map', 'inet', 'viaduct', 'fip_dnat')).not.toContain('elements');
   });
 
-  test('takes no damaged seal for one, and leaves none of a removed router', async () => {
-    const first = start();
-    await converge(first);
-    await first.close();
-    const seal = join(directory, `${ns}.seal`);
-    fs.writeFileSync(seal, 'x');
-    inside('ip', 'route', 'del', 'default');
+  test('compares all of a router once options or the program are others', async () => {
+    await once();
     const second = start();
-    expect(await converge(second)).toBe(1);
+    const { steps, compiled } = await converge(second, payload, 'other options');
+    expect(steps).toBe(0);
+    expect(compiled).toBeGreaterThan(0);
     await second.close();
-    expect(fs.readFileSync(seal, 'latin1')).not.toBe('x');
-    const third = start();
-    await converge(third);
-    third.removeOwner(owner);
-    expect((await third.reconcile(owner)).failures).toEqual([]);
-    await third.close();
+  });
+
+  test('removes a router that rests, whole', async () => {
+    await once();
+    const second = start();
+    expect(await converge(second)).toEqual({ steps: 0, compiled: 0 });
+    second.removeOwner(owner);
+    expect((await second.reconcile(owner)).failures).toEqual([]);
+    await second.close();
+    expect(run('ip', 'netns')).not.toContain(ns);
+    expect(run('ip', '-br', 'link')).not.toContain(`tap${qr.slice(3)}`);
     expect(fs.readdirSync(directory)).toEqual([]);
+  });
+
+  test('keeps what a resting router shares with one that goes', async () => {
+    await once();
+    const second = start();
+    expect(await converge(second)).toEqual({ steps: 0, compiled: 0 });
+    const shared = groupsOf(payload)
+      .flat()
+      .find((row) => row.key === `|link|tap${qr.slice(3)}`)!;
+    second.setDesired('vdt-other', [[shared]]);
+    await second.reconcile('vdt-other');
+    second.removeOwner('vdt-other');
+    await second.reconcile('vdt-other');
+    expect(run('ip', '-br', 'link')).toContain(shared.key.slice('|link|'.length));
+    await second.close();
+  });
+
+  test('heals a resting router when the kernel tells of a change', async () => {
+    await once();
+    const records = new Records(directory);
+    records.load();
+    const second = new Reconciler({ records, announce: false, heal: true });
+    expect(await converge(second)).toEqual({ steps: 0, compiled: 0 });
+    for (const [what, gone, back] of [
+      [() => inside('ip', 'route', 'del', 'default'), () => inside('ip', 'route'), 'default via'],
+      [() => inside('ip', 'addr', 'flush', 'dev', qg), () => inside('ip', 'addr'), '203.0.113.'],
+      [() => run('ip', 'link', 'del', `tap${qr.slice(3)}`), () => inside('ip', 'addr'), qr],
+      [() => run('ip', 'netns', 'del', ns), () => run('ip', 'netns'), ns],
+    ] as const) {
+      await pause(300);
+      what();
+      await expect.poll(gone, { timeout: 10_000 }).toContain(back);
+    }
+    await second.settled();
+    await second.close();
+  });
+
+  test('takes no damaged seal for one', async () => {
+    await once();
+    const seal = join(directory, `${owner}.seal`);
+    const good = fs.readFileSync(seal);
+    for (const bad of [
+      Buffer.from('x'),
+      good.subarray(0, good.length - 1),
+      good.subarray(0, 100),
+      Buffer.alloc(0),
+    ]) {
+      fs.writeFileSync(seal, bad);
+      const again = start();
+      const { steps, compiled } = await converge(again);
+      expect(steps).toBe(0);
+      expect(compiled).toBeGreaterThan(0);
+      await again.close();
+      expect(fs.readFileSync(seal).equals(good)).toBe(true);
+    }
   });
 });

@@ -48,6 +48,7 @@ function fakeHost() {
   let failing: ReconcileResult['failures'] = [];
   let exhausted: string | undefined;
   const reconciler: OwnerReconciler = {
+    confirm: async () => false,
     setDesired: (owner, groups: readonly RowGroup[]) => void desired.set(owner, groups.flat()),
     removeOwner: (owner) => void desired.set(owner, []),
     async reconcile(owner) {

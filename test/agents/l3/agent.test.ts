@@ -32,6 +32,7 @@ function world(knownRouters: string[] = [], refuse?: (id: string) => string | un
   const built = new Map<string, readonly RowGroup[]>();
   const removed: string[] = [];
   const reconciler: OwnerReconciler = {
+    confirm: async () => false,
     setDesired: (owner, groups) => void built.set(owner, groups),
     removeOwner(owner) {
       built.delete(owner);
