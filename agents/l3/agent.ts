@@ -58,6 +58,8 @@ export interface L3Agent extends L3Events {
   /** Takes no more and resolves when work under way has ended. Routers stay as they are. */
   stop(): Promise<void>;
   state(): L3AgentState;
+  /** Ids of the routers this host has, as far as is known. */
+  readonly present: ReadonlySet<string>;
 }
 
 /** Setting up or removing a router failed in part; it is tried again. */
@@ -215,6 +217,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
       await owners.stop();
     },
     state: () => ({ routers: present.size, ...owners.state() }),
+    present,
   };
 }
 

@@ -13,7 +13,7 @@ import { Reporting } from '../../lib/neutron/reporting.ts';
 import type { Part } from '../../lib/process/agent-process.ts';
 import { basisOf } from '../../lib/process/basis.ts';
 import { withLeftovers } from '../../lib/process/leftovers.ts';
-import { isSettled } from '../../lib/process/owner-queue.ts';
+import { isSettled, messageOf } from '../../lib/process/owner-queue.ts';
 import { L3PluginApi } from '../../lib/rpc/plugins/l3.ts';
 import {
   L3_TOPIC,
@@ -136,13 +136,21 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     },
   });
 
-  /** cleanup_on_shutdown: this host is to forward nothing more. */
-  async function removeAll(ids: readonly string[]): Promise<void> {
+  /**
+   * cleanup_on_shutdown: this host is to forward nothing more. What was built counts, not what the server listed: a
+   * router whose removal was still to come, or that no listing of this process has named yet, has a record.
+   */
+  async function removeAll(): Promise<void> {
+    const ids = [...agent.present].filter((id) => node.records.has(id));
     log.info(`cleanup_on_shutdown: removing ${ids.length} routers`);
     for (const id of ids) {
-      node.reconciler.removeOwner(id);
-      const { failures } = await node.reconciler.reconcile(id);
-      for (const { key, message } of failures) log.warn({ router: id }, `${key}: ${message}`);
+      try {
+        node.reconciler.removeOwner(id);
+        const { failures } = await node.reconciler.reconcile(id);
+        for (const { key, message } of failures) log.warn({ router: id }, `${key}: ${message}`);
+      } catch (error) {
+        log.warn({ router: id }, `it can't be removed: ${messageOf(error)}`);
+      }
     }
   }
 
@@ -154,7 +162,7 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     },
     async stop() {
       await Promise.all([agent.stop(), reporting.stop()]);
-      if (values.DEFAULT?.cleanup_on_shutdown === true) await removeAll([...index.ids]);
+      if (values.DEFAULT?.cleanup_on_shutdown === true) await removeAll();
     },
     status() {
       const state = agent.state();

@@ -16,7 +16,7 @@ const usage = `usage: npm run conformance [-- [--json] [--rows B,C13,D6-D9]]
   --rows   only these sections, rows and ranges; only their tests run
 `;
 
-function main(argv: readonly string[]): number {
+async function main(argv: readonly string[]): Promise<number> {
   const root = packageRoot();
   const features = readFeatures(root);
   let json = false;
@@ -41,7 +41,7 @@ function main(argv: readonly string[]): number {
     return 64;
   }
 
-  const run = runVitest({
+  const run = await runVitest({
     root,
     projects: ['kernel', 'e2e'],
     output: 2,
@@ -71,4 +71,4 @@ function testFiles(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

@@ -29,7 +29,7 @@ check('types (tsc)', [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsco
 const privileged = process.getuid?.() === 0;
 const projects = privileged ? ['unit', 'kernel', 'e2e'] : ['unit'];
 console.log(`== tests (vitest: ${projects.join(', ')})`);
-const result = tally(runVitest({ root, projects, output: 1 }));
+const result = tally(await runVitest({ root, projects, output: 1 }));
 passed += result.passed;
 failed += result.failed;
 

@@ -39,13 +39,13 @@ export interface VitestOptions {
   /** what else goes on vitest's command line: files, its options */
   readonly more?: readonly string[];
   /** runs a program to its end and gives its exit code; a child of this process if not given */
-  readonly launch?: (argv: readonly string[], directory: string) => number;
+  readonly launch?: (argv: readonly string[], directory: string) => Promise<number>;
   /** where vitest's own progress goes: 1 or 2 (a command that prints its result on stdout says 2) */
   readonly output: 1 | 2;
 }
 
 /** Runs vitest in a child process, showing its progress, and returns what it reports. */
-export function runVitest(options: VitestOptions): VitestRun {
+export async function runVitest(options: VitestOptions): Promise<VitestRun> {
   const directory = mkdtempSync(join(tmpdir(), 'viaduct-vitest-'));
   const file = join(directory, 'report.json');
   try {
@@ -60,7 +60,7 @@ export function runVitest(options: VitestOptions): VitestRun {
       '--reporter=json',
       `--outputFile.json=${file}`,
     ];
-    const exitCode = (options.launch ?? child(options.output))(argv, options.root);
+    const exitCode = await (options.launch ?? child(options.output))(argv, options.root);
     return { report: readReport(file), exitCode };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -69,7 +69,7 @@ export function runVitest(options: VitestOptions): VitestRun {
 
 const child =
   (output: 1 | 2) =>
-  ([program, ...args]: readonly string[], directory: string): number =>
+  async ([program, ...args]: readonly string[], directory: string): Promise<number> =>
     spawnSync(program!, args, { cwd: directory, stdio: ['ignore', output, 2] }).status ?? 1;
 
 function readReport(file: string): VitestReport | undefined {

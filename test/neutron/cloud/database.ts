@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { output, run, until } from '../../e2e/shell.ts';
 import { Daemon } from './daemon.ts';
@@ -56,19 +56,19 @@ export class Database {
     return output('mariadb', '--no-defaults', `--socket=${this.#socket}`, '-e', text);
   }
 
-  /** The tables: read from `file` if there, otherwise made (a minute's work) and written to it for the next time. */
-  async fill(file: string, make: () => Promise<void>): Promise<void> {
-    if (existsSync(file)) {
-      const argv = ['mariadb', '--no-defaults', `--socket=${this.#socket}`, 'neutron'];
-      const { code, stderr } = await run(argv, { input: readFileSync(file, 'utf8') });
-      if (code !== 0) throw new Error(`${file}: ${stderr}`);
-      return;
-    }
-    await make();
-    const argv = ['mariadb-dump', '--no-defaults', `--socket=${this.#socket}`, 'neutron'];
+  /** Reads tables from a file of SQL. */
+  async fill(file: string): Promise<void> {
+    const argv = ['mariadb', '--no-defaults', `--socket=${this.#socket}`, 'neutron'];
+    const { code, stderr } = await run(argv, { input: readFileSync(file, 'utf8') });
+    if (code !== 0) throw new Error(`${file}: ${stderr}`);
+  }
+
+  /** Writes them to one, all or nothing. */
+  async dump(file: string): Promise<void> {
+    const text = await output('mariadb-dump', '--no-defaults', `--socket=${this.#socket}`, 'neutron');
     mkdirSync(dirname(file), { recursive: true });
     const draft = `${file}.${process.pid}-${Date.now()}`;
-    writeFileSync(draft, await output(...argv));
+    writeFileSync(draft, text);
     renameSync(draft, file);
   }
 

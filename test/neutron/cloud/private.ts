@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readlinkSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** Set in the machine of its own that inPrivateMachine makes. */
 const MARK = 'VIADUCT_PRIVATE_MACHINE';
@@ -16,6 +18,8 @@ export function requirePrivateMachine(): void {
 
 const PREPARE = [
   'mkdir -p /run/netns && mount -t tmpfs none /run/netns',
+  // Databases, queues and logs are in memory and go with the machine.
+  'mount -t tmpfs -o mode=755 none "$TMPDIR"',
   'mount -t sysfs none /sys',
   'ip link set lo up',
   // No name server is in reach: without one looking for it costs no time.
@@ -23,7 +27,12 @@ const PREPARE = [
   'exec "$@"',
 ].join(' && ');
 
+/** All of it ends with the process that made it, however that one ends. */
 const MACHINE = [
+  'setpriv',
+  '--pdeathsig',
+  'KILL',
+  'unshare',
   '--net',
   '--mount',
   '--pid',
@@ -32,18 +41,65 @@ const MACHINE = [
   '--mount-proc',
   '--propagation',
   'private',
+  'sh',
+  '-c',
+  PREPARE,
+  'sh',
 ];
 
+/** What it takes to run a program in a machine of its own: network, mounts, process ids and temporary files. */
+function machine(argv: readonly string[]): {
+  command: [program: string, args: string[]];
+  options: SpawnOptions;
+  remove: () => void;
+} {
+  const [program, ...args] = [...MACHINE, ...argv];
+  const temporary = mkdtempSync(join(tmpdir(), 'vdt-machine-'));
+  return {
+    command: [program!, args],
+    // The mark names the network that it must not be in.
+    options: {
+      env: { ...process.env, TMPDIR: temporary, [MARK]: readlinkSync('/proc/self/ns/net') },
+    },
+    remove: () => rmdirSync(temporary),
+  };
+}
+
 /**
- * Runs a program to its end in a machine of its own: network, mounts and process ids. Whatever it starts ends with it.
+ * Runs a program to its end in a machine of its own. Whatever it starts ends with it.
  * @returns its exit code
  */
 export function inPrivateMachine(argv: readonly string[], directory: string): number {
-  const { status } = spawnSync('unshare', [...MACHINE, 'sh', '-c', PREPARE, 'sh', ...argv], {
-    cwd: directory,
-    stdio: 'inherit',
-    // Names the network that it must not be in.
-    env: { ...process.env, [MARK]: readlinkSync('/proc/self/ns/net') },
+  const { command, options, remove } = machine(argv);
+  try {
+    return spawnSync(...command, { ...options, cwd: directory, stdio: 'inherit' }).status ?? 1;
+  } finally {
+    remove();
+  }
+}
+
+export interface PrivateRun {
+  readonly directory: string;
+  /** file descriptor for all it says */
+  readonly output: number;
+  /** milliseconds after which it is ended, with all it has started */
+  readonly limit: number;
+}
+
+/** The same beside others. @returns its exit code; 1 if it was ended. */
+export function besideOthers(
+  argv: readonly string[],
+  { directory, output, limit }: PrivateRun,
+): Promise<number> {
+  const { command, options, remove } = machine(argv);
+  return new Promise((resolve, reject) => {
+    const child = spawn(...command, { ...options, cwd: directory, stdio: ['ignore', output, output] });
+    const timer = setTimeout(() => child.kill('SIGKILL'), limit);
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      remove();
+      resolve(code ?? 1);
+    });
   });
-  return status ?? 1;
 }
