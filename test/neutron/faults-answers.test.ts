@@ -18,6 +18,9 @@ const idOf = (n: number): string => router(n).id;
 const put = (payload: { id: string }): void => {
   rig.server.routers.set(payload.id, payload);
 };
+const serve = (payload: { id: string; [field: string]: unknown }): void => {
+  rig.server.networks.set(payload.id, payload);
+};
 
 /** Whether router n translates its floating IP number `count`. */
 const translates = async (n: number, count: number): Promise<boolean> => {
@@ -150,6 +153,57 @@ describe('an answer about one router', () => {
     put(good);
     updated(1);
     await rig.soon('router 1 has it', () => translates(1, 3));
+    await rig.settled();
+  });
+});
+
+describe('an answer about one network', () => {
+  const [one, two] = [networkOf(1, 3), networkOf(2, 3)];
+  const changed = (...ids: string[]): void => {
+    for (const id of ids)
+      rig.server.notify('dhcp_agent.bench', 'network_update_end', { payload: { network: { id } } });
+  };
+  /** The MTU that its DHCP port has. */
+  const mtu = async (id: string): Promise<string | undefined> =>
+    /ns-\S+ .* mtu (\d+) /.exec(await output('ip', '-n', `qdhcp-${id}`, '-o', 'link'))?.[1];
+
+  it('that is no valid network leaves it as it was last good, and others go on', async () => {
+    serve({ ...one, mtu: 1300, subnets: [{ ...one.subnets[0], cidr: '10.0.0.0/8; reboot' }] });
+    serve({ ...two, mtu: 1300 });
+    const complaints = await rig.complaints('dhcp', async () => {
+      changed(one.id, two.id);
+      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1300');
+      await rig.soon('the problem is told', () => {
+        const { problems } = rig.node.status('dhcp') as { problems: Record<string, string> };
+        return /subnets\[0\]\.cidr/.test(problems[one.id] ?? '');
+      });
+    });
+    expect(complaints).toEqual([expect.stringContaining(`network ${one.id}: subnets[0].cidr: `)]);
+    expect(complaints[0]).toContain('reboot');
+    expect(await mtu(one.id)).toBe('1450');
+    serve({ ...one, mtu: 1300 });
+    changed(one.id);
+    await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1300');
+    await rig.settled();
+  });
+
+  it('that is lost is asked for again; the other networks do not wait for it', async () => {
+    serve(one);
+    serve(two);
+    const complaints = await rig.complaints('dhcp', async () => {
+      first(
+        Number.POSITIVE_INFINITY,
+        'get_network_info',
+        mishaps.lost,
+        ({ network_id }) => network_id === one.id,
+      );
+      changed(one.id, two.id);
+      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1450');
+      expect(await mtu(one.id)).toBe('1300');
+      rig.server.tamper = () => undefined;
+      await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1450');
+    });
+    expect(complaints[0]).toMatch(/^get_network_info: no answer within \d+ s \(attempt 1, next in \d+ s\)$/);
     await rig.settled();
   });
 });
