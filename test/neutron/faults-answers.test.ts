@@ -168,18 +168,20 @@ describe('an answer about one network', () => {
     /ns-\S+ .* mtu (\d+) /.exec(await output('ip', '-n', `qdhcp-${id}`, '-o', 'link'))?.[1];
 
   it('that is no valid network leaves it as it was last good, and others go on', async () => {
-    serve({ ...one, mtu: 1300, subnets: [{ ...one.subnets[0], cidr: '10.0.0.0/8; reboot' }] });
+    const [router, ...ports] = one.ports;
+    serve({ ...one, mtu: 1300, ports: [{ ...router, mac_address: 'rm -rf /' }, ...ports] });
     serve({ ...two, mtu: 1300 });
     const complaints = await rig.complaints('dhcp', async () => {
       changed(one.id, two.id);
       await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1300');
       await rig.soon('the problem is told', () => {
         const { problems } = rig.node.status('dhcp') as { problems: Record<string, string> };
-        return /subnets\[0\]\.cidr/.test(problems[one.id] ?? '');
+        return /ports\[0\]\.mac_address/.test(problems[one.id] ?? '');
       });
     });
-    expect(complaints).toEqual([expect.stringContaining(`network ${one.id}: subnets[0].cidr: `)]);
-    expect(complaints[0]).toContain('reboot');
+    expect(complaints).toEqual([
+      `network ${one.id}: ports[0].mac_address: "rm -rf /" is not a MAC address; the network stays as it is`,
+    ]);
     expect(await mtu(one.id)).toBe('1450');
     serve({ ...one, mtu: 1300 });
     changed(one.id);
