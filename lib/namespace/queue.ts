@@ -165,13 +165,15 @@ export function createQueue<Task>(options: QueueOptions<Task>): Queue<Task> {
   }
 
   function putBack(entry: Entry<Task>, error: unknown): void {
+    // What waited for a server or the kernel is cut short then, and whoever comes next begins anew.
+    if (stopped) return;
     const { key } = entry;
     const failures = (failuresOf.get(key) ?? 0) + 1;
     failuresOf.set(key, failures);
     const delay = backoffDelay(failures, backoff, random());
     onFailure?.(key, error, failures, delay);
     // Something newer came meanwhile: that is tried instead, without a pause.
-    if (stopped || waiting.has(key)) return;
+    if (waiting.has(key)) return;
     const again = { ...entry, priority: PRIORITY.fullSync };
     const timer = setTimeout(() => {
       rested();
