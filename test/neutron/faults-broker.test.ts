@@ -187,15 +187,19 @@ it('a broker that is frozen for longer than the heartbeat is given up and taken 
     expect(connected()).toBe(true);
   }));
 
-it('a broker that refuses connections is tried until it takes them', () =>
+it('a broker that refuses connections is tried until it takes them; its loss is told once', () =>
   underStreams(async () => {
+    const lost = ROLES.map(lostAt);
     relay.accepting = false;
     relay.cut();
     await soon('the loss is noticed', () => !connected());
     const change = await userChange();
+    // Long enough for many attempts.
+    await delay(5_000);
     relay.accepting = true;
     await change.done();
     await soon('all are connected', connected);
+    expect(ROLES.map(lostAt)).toEqual(lost.map((before) => before + 1));
   }));
 
 it('a broker that comes and goes: all is done in the end', () =>
