@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { output } from '../e2e/shell.ts';
 import { routerPayload, testId } from '../kernel/routers.ts';
+import { fullSyncs } from './cloud/agent-log.ts';
 import { PretendRig } from './pretend/rig.ts';
 import { mishaps } from './pretend/server.ts';
 
@@ -18,9 +19,11 @@ const inOrder = (ids: readonly string[]): string[] => ids.map((id) => `qrouter-$
 
 async function built(): Promise<void> {
   for (const router of ROUTERS) rig.server.routers.set(router.id, router);
-  rig.node.start('l3');
+  const agent = rig.node.agent('l3');
+  const before = fullSyncs(agent);
+  agent.start();
+  await rig.soon('a full sync', () => fullSyncs(agent) > before);
   await rig.soon('all routers are built', () => IDS.every((id) => left().includes(`qrouter-${id}`)));
-  await rig.settled();
 }
 
 async function stops(): Promise<void> {
@@ -67,11 +70,11 @@ it('[A19] with it none is left, not even before the server has listed them; what
 
 it('[A19] with it none is left of those whose removal was just announced', async () => {
   await built();
-  const agent = rig.node.agent('l3');
-  agent.signal('SIGSTOP');
+  const pid = rig.node.agent('l3').pid!;
+  process.kill(pid, 'SIGSTOP');
   for (const id of IDS) rig.server.notify('l3_agent.bench', 'router_deleted', { router_id: id });
   const stopped = stops();
-  agent.signal('SIGCONT');
+  process.kill(pid, 'SIGCONT');
   await stopped;
   expect(left()).toEqual([]);
   expect(rig.node.records).toEqual([]);
