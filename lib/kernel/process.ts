@@ -16,14 +16,24 @@ export interface ProcessState {
   readonly netns: number;
 }
 
-/** What runs under this pid now; undefined if nothing, or a zombie. */
-export function readProcess(pid: number): ProcessState | undefined {
+/** Its start time; undefined if nothing runs under this pid, or a zombie. */
+function startTimeOf(pid: number): string | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]!;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What runs under this pid now; undefined if nothing, a zombie, or one that has begun to end (see stopProcess). */
+export function readProcess(pid: number): ProcessState | undefined {
+  const startTime = startTimeOf(pid);
+  if (startTime === undefined) return undefined;
+  try {
     const argv = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
-    return { pid, argv, startTime: fields[19]!, netns: fs.statSync(`/proc/${pid}/ns/net`).ino };
+    return { pid, argv, startTime, netns: fs.statSync(`/proc/${pid}/ns/net`).ino };
   } catch {
     return undefined;
   }
@@ -122,14 +132,17 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Sends a signal to a process. */
 export type Signaller = (pid: number, name: NodeJS.Signals) => unknown;
 
-/** SIGTERM (or `first`), wait, SIGKILL; resolves once that very process (start time) is gone. */
+/**
+ * SIGTERM (or `first`), wait, SIGKILL; resolves once that very process (start time) is gone, and so are its sockets: a
+ * process leaves its namespaces before they are closed, but is a zombie only afterwards.
+ */
 export async function stopProcess(
   state: ProcessState,
   send: Signaller = signal,
   first: NodeJS.Signals = 'SIGTERM',
   graceMs = 5_000,
 ): Promise<void> {
-  const alive = (): boolean => readProcess(state.pid)?.startTime === state.startTime;
+  const alive = (): boolean => startTimeOf(state.pid) === state.startTime;
   if (!alive()) return;
   await send(state.pid, first);
   for (let waited = 0; alive() && waited < graceMs; waited += 10) await pause(10);

@@ -107,6 +107,16 @@ describe('a daemon', () => {
     }, 2_000);
   });
 
+  test('that was stopped has given back its ports: the next one gets them', async () => {
+    const reconciler = started();
+    fs.mkdirSync(join(directory, 'hosts'));
+    // Giving up an inotify instance takes the kernel a moment, in which ports are still held.
+    const watching = ['--port=5300', `--dhcp-hostsdir=${directory}/hosts`];
+    for (let round = 0; round < 40; round++)
+      await build(reconciler, dnsmasq(...watching, `--domain=d${round}`));
+    expect(readProcess(pid())?.argv).toContain('--domain=d39');
+  });
+
   test('that was adopted is watched too', async () => {
     await build(started(), dnsmasq());
     const first = pid();

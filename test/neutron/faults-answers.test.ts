@@ -157,59 +157,6 @@ describe('an answer about one router', () => {
   });
 });
 
-describe('an answer about one network', () => {
-  const [one, two] = [networkOf(1, 3), networkOf(2, 3)];
-  const changed = (...ids: string[]): void => {
-    for (const id of ids)
-      rig.server.notify('dhcp_agent.bench', 'network_update_end', { payload: { network: { id } } });
-  };
-  /** The MTU that its DHCP port has. */
-  const mtu = async (id: string): Promise<string | undefined> =>
-    /ns-\S+ .* mtu (\d+) /.exec(await output('ip', '-n', `qdhcp-${id}`, '-o', 'link'))?.[1];
-
-  it('that is no valid network leaves it as it was last good, and others go on', async () => {
-    const [router, ...ports] = one.ports;
-    serve({ ...one, mtu: 1300, ports: [{ ...router, mac_address: 'rm -rf /' }, ...ports] });
-    serve({ ...two, mtu: 1300 });
-    const complaints = await rig.complaints('dhcp', async () => {
-      changed(one.id, two.id);
-      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1300');
-      await rig.soon('the problem is told', () => {
-        const { problems } = rig.node.status('dhcp') as { problems: Record<string, string> };
-        return /ports\[0\]\.mac_address/.test(problems[one.id] ?? '');
-      });
-    });
-    expect(complaints).toEqual([
-      `network ${one.id}: ports[0].mac_address: "rm -rf /" is not a MAC address; the network stays as it is`,
-    ]);
-    expect(await mtu(one.id)).toBe('1450');
-    serve({ ...one, mtu: 1300 });
-    changed(one.id);
-    await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1300');
-    await rig.settled();
-  });
-
-  it('that is lost is asked for again; the other networks do not wait for it', async () => {
-    serve(one);
-    serve(two);
-    const complaints = await rig.complaints('dhcp', async () => {
-      first(
-        Number.POSITIVE_INFINITY,
-        'get_network_info',
-        mishaps.lost,
-        ({ network_id }) => network_id === one.id,
-      );
-      changed(one.id, two.id);
-      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1450');
-      expect(await mtu(one.id)).toBe('1300');
-      rig.server.tamper = () => undefined;
-      await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1450');
-    });
-    expect(complaints[0]).toMatch(/^get_network_info: no answer within \d+ s \(attempt 1, next in \d+ s\)$/);
-    await rig.settled();
-  });
-});
-
 describe('the answers of a full sync', () => {
   const failure = (_request: unknown, answer: (result: unknown) => Buffer) => {
     const failed = JSON.stringify({
@@ -327,6 +274,59 @@ it('[A11] a server that does not answer is given twice the time at the next call
     expect.stringMatching(/^get_network_info: no answer within 2 s \(attempt 1/),
     expect.stringMatching(/^get_network_info: no answer within 4 s \(attempt 2/),
   ]);
+});
+
+describe('an answer about one network', () => {
+  const [one, two] = [networkOf(1, 3), networkOf(2, 3)];
+  const changed = (...ids: string[]): void => {
+    for (const id of ids)
+      rig.server.notify('dhcp_agent.bench', 'network_update_end', { payload: { network: { id } } });
+  };
+  /** The MTU that its DHCP port has. */
+  const mtu = async (id: string): Promise<string | undefined> =>
+    /ns-\S+ .* mtu (\d+) /.exec(await output('ip', '-n', `qdhcp-${id}`, '-o', 'link'))?.[1];
+
+  it('that is no valid network leaves it as it was last good, and others go on', async () => {
+    const [router, ...ports] = one.ports;
+    serve({ ...one, mtu: 1300, ports: [{ ...router, mac_address: 'rm -rf /' }, ...ports] });
+    serve({ ...two, mtu: 1300 });
+    const complaints = await rig.complaints('dhcp', async () => {
+      changed(one.id, two.id);
+      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1300');
+      await rig.soon('the problem is told', () => {
+        const { problems } = rig.node.status('dhcp') as { problems: Record<string, string> };
+        return /mac_address/.test(problems[one.id] ?? '');
+      });
+    });
+    expect(complaints).toEqual([
+      `network ${one.id}: port ${router!.id}: mac_address: "rm -rf /" is not a MAC address; the network stays as it is`,
+    ]);
+    expect(await mtu(one.id)).toBe('1450');
+    serve({ ...one, mtu: 1300 });
+    changed(one.id);
+    await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1300');
+    await rig.settled();
+  });
+
+  it('that is lost is asked for again; the other networks do not wait for it', async () => {
+    serve(one);
+    serve(two);
+    const complaints = await rig.complaints('dhcp', async () => {
+      first(
+        Number.POSITIVE_INFINITY,
+        'get_network_info',
+        mishaps.lost,
+        ({ network_id }) => network_id === one.id,
+      );
+      changed(one.id, two.id);
+      await rig.soon('network 2 has it', async () => (await mtu(two.id)) === '1450');
+      expect(await mtu(one.id)).toBe('1300');
+      rig.server.tamper = () => undefined;
+      await rig.soon('network 1 has it', async () => (await mtu(one.id)) === '1450');
+    });
+    expect(complaints[0]).toMatch(/^get_network_info: no answer within \d+ s \(attempt 1, next in \d+ s\)$/);
+    await rig.settled();
+  });
 });
 
 it('a clean stop is silent', async () => {

@@ -41,8 +41,11 @@ const settled = () =>
   );
 const connected = (): boolean =>
   ROLES.every((role) => JSON.stringify(cloud.node.status(role)?.server).includes('"connected":true'));
+/** How often an agent has told of a loss; what happens to its other connections is for the debug log. */
 const lostAt = (role: (typeof ROLES)[number]): number =>
-  logOf(cloud.node.agent(role)).filter(({ msg }) => msg.startsWith('lost the message broker')).length;
+  logOf(cloud.node.agent(role)).filter(
+    ({ level, msg }) => level === 'warn' && msg.startsWith('lost the message broker'),
+  ).length;
 
 async function port(network: Resource, owner = 'compute:nova'): Promise<Resource> {
   return cloud.server.create('ports', {
