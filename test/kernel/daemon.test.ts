@@ -111,9 +111,11 @@ describe('a daemon', () => {
     const reconciler = started();
     fs.mkdirSync(join(directory, 'hosts'));
     // Giving up an inotify instance takes the kernel a moment, in which ports are still held.
-    const watching = ['--port=5300', `--dhcp-hostsdir=${directory}/hosts`];
-    for (let round = 0; round < 40; round++)
-      await build(reconciler, dnsmasq(...watching, `--domain=d${round}`));
+    const listening = (round: number): rows.Row => {
+      const row = dnsmasq(`--dhcp-hostsdir=${directory}/hosts`, `--domain=d${round}`);
+      return { ...row, argv: row.argv.map((each) => each.replace('--port=0', '--port=5300')) };
+    };
+    for (let round = 0; round < 40; round++) await build(reconciler, listening(round));
     expect(readProcess(pid())?.argv).toContain('--domain=d39');
   });
 
