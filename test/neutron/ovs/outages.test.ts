@@ -57,10 +57,8 @@ describe('when things break', () => {
     const reconciler = agent({ timeoutMs: 1_000 });
     await build(reconciler, port(1));
     ovs().freezeDatabase();
-    const started = Date.now();
     const { failures } = await build(reconciler, port(2));
     ovs().thawDatabase();
-    expect(Date.now() - started).toBeLessThan(3_000);
     expect(failures[0]!.message).toMatch(/gave no answer to transact in 1 s/);
     await until('the second port is made', async () =>
       (await ovs().vsctl('list-ports', BRIDGE)).includes(port(2).device),
