@@ -3,7 +3,16 @@
  * ids, temporary files), several beside each other. Nothing of it is left when it ends. The last line is
  * `N passed, N failed`, alone, for people and scripts.
  */
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +34,12 @@ const LIMIT = 25 * 60_000;
 const FIRST = ['differential', 'faults-broker', 'takeover', 'dhcp', 'l3', 'faults-answers'];
 
 const root = packageRoot();
-const logs = mkdtempSync(join(tmpdir(), 'vdt-logs-'));
+/** All that is written on the way, also by those who ask for a temporary directory; dnsmasq reads as a user of its own. */
+const scratch = mkdtempSync(join(tmpdir(), 'vdt-neutron-'));
+chmodSync(scratch, 0o755);
+process.env.TMPDIR = scratch;
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => process.exit(1));
 
 async function prepare(): Promise<void> {
   if (existsSync(schemaFile(root))) return;
@@ -49,7 +63,7 @@ function testFiles(wanted: readonly string[]): string[] {
 
 /** Says how it went; all that was said in it only if something failed. */
 async function runFile(file: string, titles: string | undefined): Promise<Tally> {
-  const log = join(logs, file.replaceAll('/', '-'));
+  const log = join(scratch, file.replaceAll('/', '-'));
   const output = openSync(log, 'w');
   const begun = Date.now();
   const result = tally(
@@ -124,6 +138,4 @@ try {
   const usage = error instanceof RangeError || error instanceof TypeError ? `\n${USAGE}` : '';
   console.log(`${error instanceof Error ? error.message : String(error)}${usage}\n\n0 passed, 1 failed`);
   process.exitCode = 1;
-} finally {
-  rmSync(logs, { recursive: true, force: true });
 }
