@@ -36,6 +36,9 @@ const addressScopes: Reader<Readonly<Record<string, string | null>>> = (value) =
   return value as Readonly<Record<string, string | null>>;
 };
 
+/** `prefixlen` null: a server says the length once for each subnet, with the port's first address in it (db/l3_db.py). */
+const fixedIp = object({ subnet_id: id, ip_address: ip, prefixlen: orNull(integer(0, 128)) });
+
 /** A port in a router payload: gateway, interface, HA, centralized SNAT or agent gateway port. */
 export const routerPort = object({
   id,
@@ -45,7 +48,7 @@ export const routerPort = object({
   admin_state_up: flag(true),
   device_id: freeText,
   device_owner: freeText,
-  fixed_ips: listOf(object({ subnet_id: id, ip_address: ip, prefixlen: integer(0, 128) })),
+  fixed_ips: listOf(fixedIp),
   subnets: listOf(routerSubnet),
   extra_subnets: listOf(routerSubnet),
   address_scopes: addressScopes,

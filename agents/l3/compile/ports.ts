@@ -16,13 +16,17 @@ export const portMtu = (port: RouterPort): number => port.mtu ?? DEFAULT_MTU;
 export const portsWithoutMtu = (router: Router): RouterPort[] =>
   [...router._interfaces, ...(router.gw_port ? [router.gw_port] : [])].filter((port) => port.mtu == null);
 
-/** The fixed addresses of a port on its device, announced once added. */
+/**
+ * The fixed addresses of a port on its device, announced once added. One without a length is for the host alone, as
+ * with Neutron's agent: the first address of its subnet brings the route of the link.
+ */
 export const portAddresses = (
   port: RouterPort,
   where: { readonly ns: string; readonly dev: string; readonly flushConntrack?: boolean },
 ): AddressRow[] =>
-  port.fixed_ips.map(({ ip_address, prefixlen: prefix }) => {
+  port.fixed_ips.map(({ ip_address, prefixlen }) => {
     const { family, text: ip } = parseIp(ip_address);
+    const prefix = prefixlen ?? (family === 4 ? 32 : 128);
     return address({ ...where, ip, prefix, family, broadcast: family === 4, announce: true });
   });
 

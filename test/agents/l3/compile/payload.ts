@@ -36,7 +36,7 @@ export const portPayload = (wish: {
   device_owner: 'network:router_interface',
   fixed_ips: wish.ips.map((ip) => {
     const [ip_address, prefixlen] = ip.split('/');
-    return { subnet_id: newId(), ip_address, prefixlen: Number(prefixlen) };
+    return { subnet_id: newId(), ip_address, ...(prefixlen ? { prefixlen: Number(prefixlen) } : {}) };
   }),
   subnets: wish.subnets.map(subnetPayload),
   extra_subnets: (wish.extra_subnets ?? []).map(subnetPayload),

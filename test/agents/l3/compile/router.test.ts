@@ -71,6 +71,21 @@ describe('which router is built', () => {
   });
 });
 
+describe('addresses', () => {
+  it('are for the host alone where the server says no length: further ones of a subnet', () => {
+    const ips = ['203.0.113.2/24', '203.0.113.3', '2001:db8::3'];
+    const rows = compile(routerPayload({ gw_port: external({ ips }) })).flat();
+    const addresses = rows.filter(
+      (row): row is AddressRow => row.kind === 'address' && row.dev.startsWith('qg-'),
+    );
+    expect(addresses.map(({ ip, prefix }) => `${ip}/${prefix}`)).toEqual([
+      '203.0.113.2/24',
+      '203.0.113.3/32',
+      '2001:db8::3/128',
+    ]);
+  });
+});
+
 describe('internal ports', () => {
   it('have a device only while administratively up', () => {
     const down = { ...internalPayload(), admin_state_up: false };
