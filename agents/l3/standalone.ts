@@ -30,14 +30,18 @@ export const standaloneL3Options = (
     external_pids: join(directory, 'external/pids'),
   });
 
-/** Rows of a recorded router, as it was last asked for; undefined: the record is another agent's. */
+/**
+ * Rows of a recorded router, as it was last asked for; undefined: the record is another agent's. What has a record was
+ * built, even if routers of its kind are not wanted on this host any more.
+ */
 export function compileRouterRecord(
   record: OwnerRecord,
   host: L3Host,
   options: L3Options,
 ): RowGroup[] | undefined {
   if (record.kind !== 'router') return undefined;
-  return compileRouter({ router: parseRouter(record.payload), host, options });
+  const built = { ...options, handle_internal_only_routers: true };
+  return compileRouter({ router: parseRouter(record.payload), host, options: built });
 }
 
 export function createL3Part(site: Site): { part: Part; options: L3Options } {
