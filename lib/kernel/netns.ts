@@ -147,5 +147,9 @@ export function deleteNamespace(name: string): void {
   } catch (error) {
     if (!(error instanceof libc.KernelError) || !['EINVAL', 'ENOENT'].includes(error.code)) throw error;
   }
-  fs.rmSync(path(name), { force: true });
+  try {
+    fs.unlinkSync(path(name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }
