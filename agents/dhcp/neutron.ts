@@ -4,7 +4,7 @@ import { toDhcpOptions } from '../../lib/config/agent-options.ts';
 import type { ConfigValues } from '../../lib/config/resolve.ts';
 import type { DhcpPlugin } from '../../lib/model/source.ts';
 import { PRIORITY } from '../../lib/namespace/queue.ts';
-import { daemonPolicy } from '../../lib/neutron/daemon-policy.ts';
+import { daemonPolicy, withOwnUser } from '../../lib/neutron/daemon-policy.ts';
 import { networkLeftovers, neutronPaths } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
@@ -41,7 +41,7 @@ export const dhcpConfigurations = (values: ConfigValues, options: DhcpOptions, a
 
 export function createDhcpNeutronPart(node: NeutronNode): { part: Part; options: DhcpOptions } {
   const { rpc, host, log, values } = node;
-  const options = neutronDhcpOptions(values);
+  const options = withOwnUser(neutronDhcpOptions(values), log);
   const machine = standaloneHost(host, node.packageRoot);
   node.adopt(['network'], (record) => compileNetworkRecord(record, machine, options));
   const known = node.recorded(['network']);

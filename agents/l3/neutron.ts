@@ -6,6 +6,7 @@ import type { ConfigValues } from '../../lib/config/resolve.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { legacyTables } from '../../lib/kernel/xtables.ts';
 import type { L3Plugin } from '../../lib/model/source.ts';
+import { withOwnUser } from '../../lib/neutron/daemon-policy.ts';
 import { neutronPaths, routerLeftovers } from '../../lib/neutron/leftovers.ts';
 import type { NeutronNode } from '../../lib/neutron/node.ts';
 import { neutronWiring } from '../../lib/neutron/port-switch.ts';
@@ -54,7 +55,7 @@ export const l3Configurations = (values: ConfigValues, options: L3Options, index
 
 export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L3Options } {
   const { rpc, log, values } = node;
-  const options = neutronL3Options(values);
+  const options = withOwnUser(neutronL3Options(values), log);
   const host = l3Host(node.host, node.packageRoot);
   const missing = wantedExtensions(values).filter((name) => !EXTENSIONS.has(name));
   if (missing.length > 0)

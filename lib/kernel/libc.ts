@@ -69,6 +69,7 @@ const raw = {
   eventfd: native('int eventfd(uint initial, int flags)'),
   pthreadSigmask: native('int pthread_sigmask(int how, const void *set, void *former)'),
   syscall: native('long syscall(long number, long a, long b)'),
+  prctl: native('int prctl(int option, ulong a, ulong b, ulong c, ulong d)'),
 };
 
 const epollWait = libc.func('int epoll_wait(int epfd, void *events, int maxevents, int timeout)');
@@ -187,6 +188,19 @@ const SYS_PIDFD_OPEN = 434;
 /** pidfd_open(2): a descriptor that becomes readable when the process ends. */
 export const pidfdOpen = (pid: number): number =>
   checked(`pidfd_open ${pid}`, raw.syscall(SYS_PIDFD_OPEN, pid, 0));
+
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_IS_SET = 1;
+const PR_CAP_AMBIENT_LOWER = 3;
+/** Programs that this thread starts get the capability. False also for one that the kernel does not have. */
+export const hasAmbient = (bit: number): boolean =>
+  raw.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, bit, 0, 0) === 1;
+/** They do not, from now on. */
+export const lowerAmbient = (bit: number): void =>
+  void checked(
+    `prctl PR_CAP_AMBIENT_LOWER ${bit}`,
+    raw.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, bit, 0, 0),
+  );
 
 /** Where a Buffer's bytes are, for pointers inside hand-made C structures. The Buffer must stay alive. */
 export const addressOf = (buffer: Buffer): bigint => koffi.address(buffer) as bigint;

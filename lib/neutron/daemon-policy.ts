@@ -1,4 +1,4 @@
-/** What the options of [AGENT] say of daemons: how they are ended, and what it means when one ends by itself. */
+/** What the options say of daemons: who they are, how they are ended, and what it means when one ends by itself. */
 import type { ConfigValues } from '../config/resolve.ts';
 import type { ReconcilerSettings } from '../namespace/reconciler.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -27,4 +27,17 @@ export function daemonPolicy({ AGENT = {} }: ConfigValues, log: Logger, exit = e
       return 'leave';
     },
   };
+}
+
+/** Options of an agent that starts radvd: only one that root runs can start it as another user. */
+export function withOwnUser<T extends { readonly radvd_user: string }>(
+  options: T,
+  log: Logger,
+  uid = process.getuid?.(),
+): T {
+  if (options.radvd_user === '' || uid === 0) return options;
+  log.warn(
+    `[DEFAULT] radvd_user = ${options.radvd_user}: radvd runs as the user of this agent, which is not root`,
+  );
+  return { ...options, radvd_user: '' };
 }

@@ -5,6 +5,7 @@ import { type AgentName, optionsOf } from '../config/options/table.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Part } from '../process/agent-process.ts';
 import { findPackageRoot, live, signalled } from '../process/life.ts';
+import { takePrivileges } from '../process/privilege.ts';
 import { createLog } from '../telemetry/log.ts';
 import { NeutronNode } from './node.ts';
 
@@ -22,7 +23,7 @@ export class UsageError extends Error {
 
 /**
  * Resolves after a signal ended it.
- * @throws UsageError, ConfigError, RoleTaken before anything was changed
+ * @throws UsageError, ConfigError, NotPermitted, RoleTaken before anything was changed
  */
 export async function runNeutronAgent(agent: NeutronAgent, argv: readonly string[]): Promise<void> {
   const started = performance.now();
@@ -33,6 +34,7 @@ export async function runNeutronAgent(agent: NeutronAgent, argv: readonly string
   log.info(`configuration: ${config.files.join(', ')}`);
   for (const warning of config.warnings) log.warn(warning);
   if (config.withoutEffect !== undefined) log.info(config.withoutEffect);
+  takePrivileges(agent.agent);
   const node = await NeutronNode.open({
     program: agent.program,
     role: agent.agent,

@@ -2,6 +2,7 @@
 import { ConfigError } from '../config/problem.ts';
 import { type NeutronAgent, runNeutronAgent, UsageError } from '../neutron/run.ts';
 import type { Part } from '../process/agent-process.ts';
+import { NotPermitted } from '../process/privilege.ts';
 import { RoleTaken } from '../process/roles.ts';
 import type { Site } from '../standalone/site.ts';
 import { EXIT } from './exit-codes.ts';
@@ -44,8 +45,8 @@ function explain(program: string, error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return EXIT.configuration;
   }
-  const expected = error instanceof RoleTaken || error instanceof UsageError;
-  const text = expected ? error.message : error instanceof Error ? (error.stack ?? '') : String(error);
-  process.stderr.write(`${program}: ${text}\n`);
+  const expected = [RoleTaken, UsageError, NotPermitted].some((known) => error instanceof known);
+  const words = error instanceof Error ? (expected ? error.message : error.stack) : String(error);
+  process.stderr.write(`${program}: ${words ?? ''}\n`);
   return error instanceof UsageError ? EXIT.usage : EXIT.failed;
 }

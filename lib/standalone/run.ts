@@ -1,6 +1,7 @@
 /** Run parts of a deployment in this process: until a signal, or once until all is built. */
 import { hostname } from 'node:os';
 import { findPackageRoot, live, signalled } from '../process/life.ts';
+import { takePrivileges } from '../process/privilege.ts';
 import type { Role } from '../process/roles.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { DEFAULT_ROOT } from './deployment.ts';
@@ -23,11 +24,12 @@ export interface RunSettings {
 
 /**
  * @returns problems by router, network or instance that were there at the end (empty: converged)
- * @throws TopologyError, RoleTaken before anything was changed
+ * @throws NotPermitted, TopologyError, RoleTaken before anything was changed
  */
 export async function runSite(settings: RunSettings): Promise<Record<string, string>> {
   const started = performance.now();
   const { file, roles, log, once } = settings;
+  for (const role of roles) takePrivileges(role);
   const site = await Site.open({
     file,
     root: settings.root ?? DEFAULT_ROOT,

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { Records } from '../../../lib/namespace/records.ts';
+import { NotPermitted } from '../../../lib/process/privilege.ts';
 import { DEFAULT_ROOT, RoleTaken } from '../../../lib/standalone/deployment.ts';
 import { runSite } from '../../../lib/standalone/run.ts';
 import type { Site } from '../../../lib/standalone/site.ts';
@@ -77,7 +78,7 @@ async function run(file: string, flags: Flags): Promise<number> {
     const list = failed.map(([owner, problem]) => `\n  ${names?.get(owner) ?? owner}: ${problem}`);
     throw new CommandFailure(`${name} is not as wanted:${list.join('')}`);
   } catch (error) {
-    if (error instanceof RoleTaken) throw new CommandFailure(error.message);
+    if (error instanceof RoleTaken || error instanceof NotPermitted) throw new CommandFailure(error.message);
     throw error;
   } finally {
     display.end();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { daemon } from '../../../lib/namespace/rows.ts';
-import { daemonPolicy } from '../../../lib/neutron/daemon-policy.ts';
+import { daemonPolicy, withOwnUser } from '../../../lib/neutron/daemon-policy.ts';
 import { createLog } from '../../../lib/telemetry/log.ts';
 
 const row = daemon({ ns: 'ns', service: 'dnsmasq', id: 'n1', argv: ['dnsmasq', 'n1'], pidFile: '/pid' });
@@ -27,4 +27,10 @@ describe('what the end of a daemon means', () => {
     expect(daemonPolicy({ AGENT: { kill_scripts_path: '' } }, log)).not.toHaveProperty('killScripts');
     expect(daemonPolicy({ AGENT: { kill_scripts_path: '/k' } }, log)).toHaveProperty('killScripts', '/k');
   });
+});
+
+it('radvd has a user of its own only where root starts it', () => {
+  const options = { radvd_user: 'radvd', other: 1 };
+  expect(withOwnUser(options, log, 0)).toBe(options);
+  expect(withOwnUser(options, log, 110)).toEqual({ radvd_user: '', other: 1 });
 });
