@@ -1,6 +1,7 @@
 import { nearest } from '../standalone/problem.ts';
 import { normalGroup, type OptionDeclaration, optionLabel } from './option.ts';
 import { knownSections, ownerElsewhere } from './options/elsewhere.ts';
+import { removedOption } from './options/removed.ts';
 import { allOptions } from './options/table.ts';
 import type { IniFile } from './parser.ts';
 
@@ -10,7 +11,7 @@ export interface UnknownOption {
   readonly name?: string;
   readonly file: string;
   readonly line: number;
-  /** what may have been meant */
+  /** what may have been meant, or what became of it */
   readonly hint?: string;
 }
 
@@ -32,7 +33,14 @@ export function unknownOptions(files: readonly IniFile[]): UnknownOption[] {
     for (const { section, key: name, line } of assignments) {
       const here = known.get(normalGroup(section));
       if (here?.some((option) => option.name === name) || ownerElsewhere(section, name)) continue;
-      if (here) unknown.push({ section, name, file, line, hint: hintFor(name, here) });
+      if (here)
+        unknown.push({
+          section,
+          name,
+          file,
+          line,
+          hint: removedOption(section, name) ?? hintFor(name, here),
+        });
       else if (!sections.has(section)) {
         sections.add(section);
         unknown.push({ section, file, line, hint: sectionHint(section, [...known.keys()]) });

@@ -46,6 +46,10 @@ xyzzy = 1
   );
 });
 
+test('one that Neutron has removed is named with what became of it', () => {
+  expect(warning('[DEFAULT]\nuse_namespaces = False')).toContain('removed in Neutron 8: there is always');
+});
+
 test('an option name written with hyphens is recognised', () => {
   expect(warning('[DEFAULT]\nlog-dir = x')).toContain('did you mean log_dir?');
 });
