@@ -19,9 +19,10 @@ Examples:
   viaduct events r1 --since 10m      what was changed when and why
   viaduct down net.yaml              remove everything again
   viaduct release                    give this node back to Neutron's agents
+  viaduct gc --dry-run               namespaces that nobody has any more, and why
 
 Exit codes:
-  0  done        1  failed        2  something to change (plan, diff --exit-code)
+  0  done        1  failed        2  something to change (plan, diff --exit-code, --dry-run)
   64 wrong usage   65 the topology file has errors   78 the agents' configuration has errors
 `;
 

@@ -5,6 +5,7 @@ import { diff } from './verbs/diff.ts';
 import { down } from './verbs/down.ts';
 import { events } from './verbs/events.ts';
 import { exec } from './verbs/exec.ts';
+import { gc } from './verbs/gc.ts';
 import { ls } from './verbs/ls.ts';
 import { plan } from './verbs/plan.ts';
 import { release } from './verbs/release.ts';
@@ -25,5 +26,6 @@ export const verbs: readonly (() => Command)[] = [
   events,
   config,
   release,
+  gc,
   demo,
 ];
