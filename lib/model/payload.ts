@@ -2,6 +2,7 @@
  * Validation of payloads. Everything a server (or a topology) sends is hostile until it went through here: addresses,
  * ids and numbers end up in device names, routes, rulesets and files.
  */
+import { quoted } from './quoted.ts';
 import { Invalid, pathText, type Reader } from './reader.ts';
 
 /** One sentence: which object, which field, which value, what is wrong with it. */
@@ -60,5 +61,9 @@ export function readAll<T>(reader: Reader<T>, values: unknown, subject: string, 
 export function subjectOf(kind: string, payload: unknown): string {
   const given =
     typeof payload === 'object' && payload !== null && 'id' in payload ? String(payload.id) : '(no id)';
-  return `${kind} ${given.slice(0, 40)}`;
+  return `${kind} ${inSentence(given)}`;
 }
+
+/** An id as a sentence may have it: one that is none must not end the line it stands in. */
+export const inSentence = (given: string): string =>
+  /^[\w()[\] .-]{1,40}$/.test(given) ? given : quoted(given.slice(0, 40));

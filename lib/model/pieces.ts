@@ -2,7 +2,7 @@
  * Validation piece by piece: what of a list is wrong is left out and said, the rest counts. One bad port must not
  * keep the others of its network from being served.
  */
-import { PayloadError, readOnce } from './payload.ts';
+import { inSentence, PayloadError, readOnce } from './payload.ts';
 import { isObject, type Reader } from './reader.ts';
 
 /** What could be read, and what not: one sentence each, naming object, field and value. */
@@ -56,7 +56,7 @@ function goodEntries(
 }
 
 function readPiece<T>(schema: ListSchema<T>, payload: unknown, whole: string, at: string): Piece<T> {
-  const named = isObject(payload) && typeof payload.id === 'string' ? payload.id.slice(0, 40) : at;
+  const named = isObject(payload) && typeof payload.id === 'string' ? inSentence(payload.id) : at;
   const subject = `${whole}: ${schema.noun} ${named}`;
   if (isObject(payload) && schema.isVital?.(payload))
     return { value: readOnce(schema.element, payload, subject), problems: [] };

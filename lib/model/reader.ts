@@ -4,6 +4,7 @@
  * time, which was a third of a restart, and an agent's start does not load such a library.
  */
 import { isMac, parseCidr, parseIp } from './ip.ts';
+import { quoted } from './quoted.ts';
 
 /** @throws Invalid */
 export type Reader<T> = (value: unknown) => T;
@@ -22,7 +23,7 @@ function shown(value: unknown): string {
   try {
     // Of ten megabytes of text the beginning is enough.
     const beginning = typeof value === 'string' ? value.slice(0, MOST_SHOWN) : value;
-    return (JSON.stringify(beginning) ?? String(value)).slice(0, MOST_SHOWN);
+    return quoted(beginning).slice(0, MOST_SHOWN);
   } catch {
     return 'something nested too deep to show';
   }

@@ -4,6 +4,7 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { isCidr, isIp, isMac, parseCidr, parseIp } from '../model/ip.ts';
+import { quoted } from '../model/quoted.ts';
 import { nearest, type TopologyProblem } from './problem.ts';
 
 /** A value and where it stands (offset into the text). */
@@ -50,7 +51,7 @@ export class Source {
   }
 }
 
-const shown = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+const shown = (text: string): string => quoted(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 /** A value of a mapping or list, not looked at yet. */
 export class Item {
@@ -104,7 +105,7 @@ export class Item {
         'write 1 to that many',
       );
     }
-    const forbidden = multiline ? text.includes('\0') : [...text].some((c) => c < ' ' || c === '\x7f');
+    const forbidden = multiline ? text.includes('\0') : /[\p{Cc}\u2028\u2029]/u.test(text);
     if (forbidden) {
       return this.wrong('has control characters', 'remove them');
     }

@@ -3,13 +3,14 @@
  * would go on as a line of its own; a quote, a control character or ` #` would end a line early.
  */
 
+import { quoted } from '../../../lib/model/quoted.ts';
+
 export type Warn = (message: string) => void;
 
 /** Bytes of a line, newline included, that dnsmasq reads as one (MAXDNAME less its end mark). */
 const LONGEST_LINE = 1_000;
 
-export const shown = (text: string): string =>
-  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+export const shown = (text: string): string => quoted(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 const LABEL = /^[a-z0-9][a-z0-9_-]{0,62}$/i;
 
