@@ -3,6 +3,7 @@
  */
 import { basename } from 'node:path';
 import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
+import { radvdDaemon } from '../../lib/announcement/radvd.ts';
 import type { Network } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
@@ -201,7 +202,9 @@ export class Services {
     const { reconciler, options, farewell } = this.settings;
     if (!farewell) return;
     const place = radvdPlace(network.id, options);
-    farewell.say({ place, wanted: advertisements, options, elsewhere: routedPrefixes(network) });
+    const wanted = advertisements;
+    if (farewell.say({ place, wanted, options, elsewhere: routedPrefixes(network) }))
+      reconciler.ended(radvdDaemon(place, options.radvd_user));
     if (advertisements.length > 0) return;
     const left = radvdLeft(place);
     if (left.length > 0) reconciler.setDesired(network.id, left);

@@ -1,4 +1,5 @@
 import { type Farewell, radvdLeft } from '../../lib/announcement/farewell.ts';
+import { radvdDaemon } from '../../lib/announcement/radvd.ts';
 import type { FloatingIp } from '../../lib/model/floating-ip.ts';
 import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
@@ -153,7 +154,9 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
   /** Hosts behind it hear what it announces no more, while it still has the device to say so. */
   function sayFarewell(id: string, router?: Router): void {
     const wanted = router ? advertisementsOf(router) : [];
-    settings.farewell?.say({ place: radvdPlace(id, options), wanted, options });
+    const place = radvdPlace(id, options);
+    if (settings.farewell?.say({ place, wanted, options }))
+      reconciler.ended(radvdDaemon(place, options.radvd_user));
   }
 
   /** One that an earlier agent left is known then, and ends with what is wanted next. */

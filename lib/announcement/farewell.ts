@@ -3,8 +3,7 @@
  * its file, and hosts would go on using it for hours.
  */
 import fs from 'node:fs';
-import { runningDaemon } from '../daemon/control.ts';
-import { signal } from '../kernel/process.ts';
+import { endDaemon, runningDaemon } from '../daemon/control.ts';
 import { sendAdvertisement } from '../kernel/router-advertisement.ts';
 import type { RowGroup } from '../namespace/rows.ts';
 import type { Advertisement } from './advertisement.ts';
@@ -28,10 +27,11 @@ export interface Leaving {
 /** What an agent needs of it, before it changes a router or a network. */
 export interface Farewell {
   /**
-   * Returns when the first round is out; a radvd that has nothing more to announce was ended before. Nothing is said if
-   * nothing was announced, or all of it stays.
+   * Returns when the first round is out. Nothing is said if nothing was announced, or all of it stays. A radvd that
+   * would answer hosts on a device that leaves was ended before.
+   * @returns true: radvd was ended and has more to announce; it must be started again, with its new file
    */
-  say(leaving: Leaving): void;
+  say(leaving: Leaving): boolean;
   close(): void;
 }
 
@@ -50,18 +50,19 @@ export class Withdrawals implements Farewell {
     this.warn = warn;
   }
 
-  say({ place, wanted, options, elsewhere = [] }: Leaving): void {
+  say({ place, wanted, options, elsewhere = [] }: Leaving): boolean {
     const conf = textOf(place.confPath);
     const gone = conf === undefined ? [] : withdrawals(announcedIn(conf), wanted, elsewhere);
     const known = this.pending.get(place.confPath);
     // What is announced again must not be withdrawn once more.
     if (known) known.gone = stillGone(known.gone, wanted, elsewhere);
-    const radvd = runningDaemon(place);
-    if (gone.length === 0 || !radvd) return;
-    // It would answer a host that asks a moment later, and take the word back. Whoever wants it no more finds it ended.
-    if (wanted.length === 0) signal(radvd.pid, 'SIGKILL');
+    if (gone.length === 0 || !runningDaemon(place)) return false;
+    // It would answer a host that asks a moment later as it did before, and take the word back. Telling it of its new
+    // file is not enough: nothing shows when it has read that.
+    const ended = gone.some(({ leaves }) => leaves) && endDaemon(place);
     clearTimeout(known?.timer);
     this.round(place, options, { gone: [...(known?.gone ?? []), ...gone], round: 1 });
+    return ended && wanted.length > 0;
   }
 
   close(): void {

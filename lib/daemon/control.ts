@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { counters } from '../kernel/counters.ts';
 import {
   type Exit,
+  killNow,
   readPidFile,
   readProcess,
   runIn,
@@ -91,6 +92,16 @@ export async function stopDaemon(row: Daemon, killScripts?: string): Promise<voi
   counters.writes += 1;
   if (found) await stopProcess(found, signallerOf(row, killScripts), row.endsBy);
   fs.rmSync(row.pidFile, { force: true });
+}
+
+/** Ends it this instant: when this returns it says nothing more, and its pid file is gone. false: it did not run. */
+export function endDaemon(row: Pick<Daemon, 'pidFile' | 'id'>): boolean {
+  const found = runningDaemon(row);
+  if (!found) return false;
+  counters.writes += 1;
+  killNow(found);
+  fs.rmSync(row.pidFile, { force: true });
+  return true;
 }
 
 /** Have it read its files again. */

@@ -129,6 +129,19 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * SIGKILL, and wait for its end without letting anything else of this program run: milliseconds, on a machine that is
+ * starved of processors `patienceMs` at most. It does nothing of its own any more either way.
+ */
+export function killNow(state: ProcessState, patienceMs = 200): void {
+  if (!signal(state.pid, 'SIGKILL')) return;
+  const deadline = performance.now() + patienceMs;
+  while (readProcess(state.pid)?.startTime === state.startTime && performance.now() < deadline)
+    Atomics.wait(sleeper, 0, 0, 1);
+}
+
 /** Sends a signal to a process. */
 export type Signaller = (pid: number, name: NodeJS.Signals) => unknown;
 

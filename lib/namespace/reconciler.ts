@@ -184,6 +184,12 @@ export class Reconciler {
     this.delta.setDesired(owner, []);
   }
 
+  /** Somebody ended the process of this row, on purpose: if it is still wanted the next run starts it again. */
+  ended(row: DaemonRow): void {
+    this.daemons?.forget(row);
+    this.delta.setActualRow(row.ns, row.key, undefined);
+  }
+
   /** What would be done now, in order; nothing is done. */
   plan(owner: string): Step[] {
     this.wake(owner);

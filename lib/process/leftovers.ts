@@ -3,7 +3,7 @@
  * lost. Until a complete listing says what they are, nothing in their namespaces is called stale and nothing is touched.
  */
 import { namespaceExists } from '../kernel/netns.ts';
-import { type NamespaceName, netns, type RowGroup } from '../namespace/rows.ts';
+import { type DaemonRow, type NamespaceName, netns, type RowGroup } from '../namespace/rows.ts';
 import type { ReconcileResult } from './owner-queue.ts';
 
 /** What an agent needs of the namespace library. */
@@ -14,6 +14,8 @@ export interface OwnerReconciler {
   setDesired(owner: string, groups: readonly RowGroup[], record?: unknown, basis?: string): void;
   removeOwner(owner: string): void;
   reconcile(owner: string): Promise<ReconcileResult>;
+  /** somebody ended the process of this row, on purpose: if it is still wanted the next run starts it again */
+  ended(row: DaemonRow): void;
 }
 
 export interface Leftovers {
@@ -58,6 +60,7 @@ export function withLeftovers(reconciler: OwnerReconciler, leftovers: Leftovers)
       if (untouched.delete(owner)) leaving.add(owner);
       else if (!leaving.has(owner)) reconciler.removeOwner(owner);
     },
+    ended: (row) => reconciler.ended(row),
     reconcile: (owner) => (leaving.has(owner) ? sweep(owner) : reconciler.reconcile(owner)),
   };
 }

@@ -128,6 +128,7 @@ describe('networks without a router', () => {
     disconnect();
     const again = await advertised(a1, ({ lifetime, from }) => lifetime === 0 && from === own);
     expect(again.prefixes).toHaveLength(1);
+    await until('no default route', async () => (await a1.sh('ip -6 route show default')) === '');
     expect(await configured(a1, '2001:db8:a:')).toBe(ip);
     expect(radvd('alone')).not.toBe(before);
   });

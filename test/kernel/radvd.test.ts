@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createL3Agent, type L3Agent } from '../../agents/l3/agent.ts';
-import { radvdPlace } from '../../agents/l3/compile/announcement.ts';
+import { advertisementsOf, radvdPlace } from '../../agents/l3/compile/announcement.ts';
 import { l3Options } from '../../agents/l3/options.ts';
 import { Withdrawals } from '../../lib/announcement/farewell.ts';
 import { RADVD_TEMPLATE, radvdDaemon } from '../../lib/announcement/radvd.ts';
@@ -12,6 +12,7 @@ import { readTemplate } from '../../lib/daemon/template.ts';
 import { counters } from '../../lib/kernel/counters.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { readProcess, runIn } from '../../lib/kernel/process.ts';
+import { parseRouter } from '../../lib/model/router.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import { findPackageRoot } from '../../lib/process/life.ts';
 import * as l3 from '../agents/l3/compile/payload.ts';
@@ -33,6 +34,7 @@ const router = (...ports: unknown[]) => l3.routerPayload({ id: ROUTER, gw_port: 
 describe('radvd of a router', () => {
   let directory = '';
   let payloads: unknown[] = [];
+  const complaints: string[] = [];
   let reconciler: Reconciler;
   let agent: L3Agent;
   const options = () =>
@@ -41,7 +43,8 @@ describe('radvd of a router', () => {
   const pid = () => runningDaemon(place())?.pid;
 
   const create = (): void => {
-    reconciler = new Reconciler({ heal: true });
+    complaints.length = 0;
+    reconciler = new Reconciler({ heal: true, onError: (message) => complaints.push(message) });
     agent = createL3Agent({
       plugin: { syncRouters: async () => payloads, updateFloatingIpStatuses: async () => {} },
       reconciler,
@@ -114,13 +117,35 @@ describe('radvd of a router', () => {
   test('one that nobody wants any more ends, also if another agent had started it', async () => {
     await want(router(port(1, 'fd7a:1::')));
     const first = pid()!;
-    const { confPath } = place();
+    const { confPath, pidFile } = place();
     await stop();
     create();
     const v4 = { ...l3.internalPayload(), id: port(1).id, network_id: port(1).network_id };
     await want(router(v4));
     expect(readProcess(first)).toBeUndefined();
-    expect(existsSync(confPath)).toBe(false);
+    expect([existsSync(confPath), existsSync(pidFile)]).toEqual([false, false]);
+  });
+
+  test('it is ended before hosts of a device that leaves are told; others hear the next one', async () => {
+    await want(router(port(1, 'fd7a:1::'), port(2, 'fd7a:2::')));
+    const first = pid()!;
+    const wanted = advertisementsOf(parseRouter(router(port(1, 'fd7a:1::'))));
+    const farewell = new Withdrawals(() => {});
+    expect(farewell.say({ place: place(), wanted, options: options() })).toBe(true);
+    farewell.close();
+    // With the device still there: whoever asks now is not answered by the old file.
+    expect([readProcess(first), existsSync(place().pidFile)]).toEqual([undefined, false]);
+    await expect.poll(() => pid() ?? first).not.toBe(first);
+  });
+
+  test('when a device leaves, another one announces what stays', async () => {
+    await want(router(port(1, 'fd7a:1::'), port(2, 'fd7a:2::')));
+    const first = pid()!;
+    await want(router(port(1, 'fd7a:1::')));
+    expect(readProcess(first)).toBeUndefined();
+    expect(pid()).toBeDefined();
+    expect(readFileSync(place().confPath, 'utf8')).not.toContain('fd7a:2::');
+    expect(complaints).toEqual([]);
   });
 
   test('its file is nobody’s to write, and is changed only if what it says is', async () => {

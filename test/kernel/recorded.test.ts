@@ -12,7 +12,7 @@ import { l3Options } from '../../agents/l3/options.ts';
 import { l3Host } from '../../agents/l3/standalone.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
-import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { DaemonRow, RowGroup } from '../../lib/namespace/rows.ts';
 import { findPackageRoot } from '../../lib/process/life.ts';
 import { recordedFiles, recordedPayloads, withDhcpPort } from '../fixtures/recorded.ts';
 
@@ -40,6 +40,7 @@ const remembering = () => ({
     reconciler.removeOwner(owner);
   },
   reconcile: (owner: string) => reconciler.reconcile(owner),
+  ended: (row: DaemonRow) => reconciler.ended(row),
 });
 
 /** Who knows nothing but what is wanted finds nothing to do. */

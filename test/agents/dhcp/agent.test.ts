@@ -51,6 +51,7 @@ function fakeHost() {
     confirm: async () => false,
     setDesired: (owner, groups: readonly RowGroup[]) => void desired.set(owner, groups.flat()),
     removeOwner: (owner) => void desired.set(owner, []),
+    ended() {},
     async reconcile(owner) {
       const rows = desired.get(owner)!;
       for (const row of rows) {

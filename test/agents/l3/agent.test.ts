@@ -38,6 +38,7 @@ function world(knownRouters: string[] = [], refuse?: (id: string) => string | un
       built.delete(owner);
       removed.push(owner);
     },
+    ended() {},
     async reconcile(owner) {
       if (broken.reconcile) throw new Error('no netlink');
       const rows = (built.get(owner) ?? []).flat();
