@@ -65,5 +65,7 @@ export function subjectOf(kind: string, payload: unknown): string {
 }
 
 /** An id as a sentence may have it: one that is none must not end the line it stands in. */
-export const inSentence = (given: string): string =>
-  /^[\w()[\] .-]{1,40}$/.test(given) ? given : quoted(given.slice(0, 40));
+export function inSentence(given: string): string {
+  const beginning = given.slice(0, 40);
+  return /^[ -~]+$/.test(beginning) ? beginning : quoted(beginning);
+}
