@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { flushConntrack } from '../../lib/kernel/conntrack.ts';
+import { createNamespace, deleteNamespace } from '../../lib/kernel/netns.ts';
+import { nft } from '../../lib/kernel/nftables.ts';
+import { udpSend } from '../../lib/kernel/socket.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import { reconcileState } from './router-process.ts';
 import { Site, type Talk } from './router-site.ts';
@@ -140,13 +143,41 @@ describe('connections through a floating IP', () => {
     expect(await flow(tcp)).toBeGreaterThan(10);
     expect(tcp.heard.filter((line) => !line.startsWith('a '))).toEqual([]);
   });
+});
 
-  test('are counted when they are dropped, and addresses with none are no trouble', async () => {
-    const udp = site.talk('vdt-ct-out', 'udp', FIP, PORT);
-    await speaks(udp, 'a');
-    expect(flushConntrack(NS, [])).toBe(0);
-    expect(flushConntrack(NS, ['198.51.100.1', '2001:db8::1'])).toBe(0);
-    expect(flushConntrack(NS, [FIP, '2001:db8::1'])).toBe(1);
-    await speaks(udp, 'a');
+describe('connections to an address', () => {
+  const ALONE = 'vdt-ct-alone';
+  const OURS = ['127.0.0.2', '2001:db8:9::1'];
+  const OTHERS = ['127.0.0.3', '2001:db8:9::2'];
+
+  const count = (ip: string): number => {
+    const family = ip.includes(':') ? 'ipv6' : 'ipv4';
+    const argv = ['netns', 'exec', ALONE, 'conntrack', '-L', '-f', family, '-d', ip];
+    return execFileSync('ip', argv, { encoding: 'utf8', stdio: 'pipe' }).split('\n').filter(Boolean).length;
+  };
+  const counts = () => [...OURS, ...OTHERS].map(count);
+
+  beforeEach(() => {
+    createNamespace(ALONE);
+    execFileSync('ip', ['-n', ALONE, 'link', 'set', 'lo', 'up']);
+    for (const ip of ['2001:db8:9::1', '2001:db8:9::2'])
+      execFileSync('ip', ['-n', ALONE, 'addr', 'add', `${ip}/128`, 'dev', 'lo']);
+    // What asks for the state of connections has them tracked.
+    nft(
+      ALONE,
+      'add table inet t; add chain inet t c { type filter hook prerouting priority 0; }; add rule inet t c ct state new counter',
+    );
+    for (const to of [...OURS, ...OTHERS])
+      for (const port of [1, 2, 3]) udpSend({ ns: ALONE, to, port, payload: Buffer.from('x') });
+  });
+  afterEach(() => deleteNamespace(ALONE));
+
+  test('are dropped, of either IP version, and no others', () => {
+    expect(counts()).toEqual([3, 3, 3, 3]);
+    flushConntrack(ALONE, []);
+    flushConntrack(ALONE, ['198.51.100.1', '2001:db8::1']);
+    expect(counts()).toEqual([3, 3, 3, 3]);
+    flushConntrack(ALONE, OURS);
+    expect(counts()).toEqual([0, 0, 3, 3]);
   });
 });
