@@ -7,6 +7,7 @@ import { type Cloud, EXTERNAL_BRIDGE } from '../../neutron/cloud/cloud.ts';
 import type { Resource } from '../../neutron/cloud/server.ts';
 import { median } from '../figures.ts';
 import type { WantedRouter } from './site.ts';
+import { Stalled } from './stalled.ts';
 import { answeringTime, Traffic } from './traffic.ts';
 
 const ROUNDS = 5;
@@ -14,7 +15,7 @@ const PORT = 7777;
 const EVERY_MS = 2;
 const BRIDGE = 'bench-inside';
 const INSTANCE = 'bench-vm';
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 60_000;
 
 const ip = (text: string): Promise<string> => output('ip', ...text.split(' '));
 const tap = (portId: string): string => `tap${portId.slice(0, 11)}`;
@@ -102,7 +103,9 @@ async function round(cloud: Cloud, traffic: Traffic, site: AssociationSite): Pro
       'a packet for the floating IP reaches its port',
       () => capture.lines.map((line) => /^(\d+\.\d+) IP /.exec(line)?.[1]).find((time) => time !== undefined),
       PATIENCE_MS,
-    );
+    ).catch((error: Error) => {
+      throw new Stalled(error.message);
+    });
     // The kernel stamps packets with the time of day.
     const works = Number(arrived) * 1000 - performance.timeOrigin;
     const told = traffic.published.find(({ at, method }) => at > asked && method === 'routers_updated');
@@ -140,7 +143,11 @@ export async function associate(
     for (let number = 0; number < ROUNDS; number++) {
       await rest();
       times.push(await round(cloud, traffic, site));
-      await until('the floating IP is gone again', () => !isThere(site), PATIENCE_MS);
+      await until('the floating IP is gone again', () => !isThere(site), PATIENCE_MS).catch(
+        (error: Error) => {
+          throw new Stalled(error.message);
+        },
+      );
     }
     await rest();
     return {

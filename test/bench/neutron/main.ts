@@ -19,7 +19,9 @@ progress('starting broker, database and neutron-server');
 const cloud = await Cloud.start(CLOUD);
 try {
   const viaduct = new ViaductAgents(cloud.node);
-  const work = await prepare(cloud, viaduct, n, progress);
+  const work = await prepare(cloud, viaduct, n, progress).catch((error: Error) => {
+    throw new Error(`${error.message}\n${viaduct.tail()}`);
+  });
   const side = (name: string) => (line: string) => progress(`${name}: ${line}`);
   const ours = await measure(viaduct, work, side('viaduct'));
   const theirs = await measure(new NeutronAgents(cloud.node, ONLY_NEUTRON), work, side('neutron'));

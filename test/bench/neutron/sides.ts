@@ -8,20 +8,28 @@ import { missingOfRouter, routersComplete } from './completeness.ts';
 import { networksServe } from './dhcp-probe.ts';
 import { atRest } from './rest.ts';
 import type { WantedNetwork, WantedRouter } from './site.ts';
+import { insist, Stalled } from './stalled.ts';
 
 const PATIENCE_MS = 20 * 60_000;
+/** All rest for so long, and the work is not done: it never will be. */
+const STALLED = { quietMs: 75_000, sampleMs: 1_000 };
 
-/** Seconds and bytes. */
-export interface Found {
+interface RouterFigures {
   readonly routers: number;
   readonly routersMemory: number;
-  readonly restart: number;
   readonly association: number;
   readonly associationAgent: number;
+  readonly restart: number;
+}
+
+interface NetworkFigures {
   readonly networks: number;
   readonly networksMemory: number;
   readonly networksRestart: number;
 }
+
+/** Seconds and bytes. */
+export interface Found extends RouterFigures, NetworkFigures {}
 
 export interface Work {
   readonly cloud: Cloud;
@@ -32,62 +40,122 @@ export interface Work {
   readonly devices: ReadonlyMap<string, string>;
 }
 
-/**
- * Everyone rests for so long, and the work is not done: Neutron's agents of Debian 12 now and then stop for ever when
- * work begins ("cannot switch to a different thread" in a privsep daemon). That is told, and they may start anew.
- */
-const STALLED = { quietMs: 75_000, sampleMs: 1_000 };
-const ATTEMPTS = 4;
-
 const seconds = (from: number, to: number): number => (to - from) / 1000;
 
-/** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
-const busyWith =
-  (agents: AgentGroup, { server }: Cloud) =>
-  (): FoundProcess[] => [
-    ...agents.processes,
-    ...processesOf({ name: 'none', value: '' }, server.pid === undefined ? [] : [server.pid]),
-  ];
-
-interface Side {
+class Side {
   readonly agents: AgentGroup;
   readonly work: Work;
   readonly progress: (line: string) => void;
-}
 
-/**
- * Starts one agent on a node as after a boot. @returns seconds until its work is done
- * @param done resolves with the moment when it is
- */
-async function firstStart(
-  { agents, work, progress }: Side,
-  role: NodeAgent,
-  before: readonly NodeAgent[],
-  done: (signal: AbortSignal) => Promise<number>,
-): Promise<number> {
-  const busy = busyWith(agents, work.cloud);
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  constructor(agents: AgentGroup, work: Work, progress: (line: string) => void) {
+    this.agents = agents;
+    this.work = work;
+    this.progress = progress;
+  }
+
+  /** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
+  readonly #busy = (): FoundProcess[] => {
+    const { pid } = this.work.cloud.server;
+    return [
+      ...this.agents.processes,
+      ...processesOf({ name: 'none', value: '' }, pid === undefined ? [] : [pid]),
+    ];
+  };
+
+  readonly rest = (): Promise<number> => atRest(this.#busy, PATIENCE_MS);
+
+  /** @returns when a long rest began */
+  longRest(signal?: AbortSignal): Promise<number> {
+    return atRest(this.#busy, PATIENCE_MS, { ...STALLED, ...(signal ? { signal } : {}) });
+  }
+
+  /**
+   * Starts one agent on a node as after a boot. @returns seconds until its work is done
+   * @param done resolves with the moment when it is
+   * @throws Stalled
+   */
+  async firstStart(
+    role: NodeAgent,
+    before: readonly NodeAgent[],
+    done: (signal: AbortSignal) => Promise<number>,
+  ): Promise<number> {
+    const { agents, work } = this;
     await agents.boot(work.cloud.broker);
     if (before.length > 0) {
       agents.start(...before);
-      await atRest(busy, PATIENCE_MS);
+      await this.rest();
     }
     const over = new AbortController();
-    const { signal } = over;
     const started = performance.now();
     agents.start(role);
-    const doing = done(signal);
-    const stalling = atRest(busy, PATIENCE_MS, { ...STALLED, signal }).then(() => undefined);
+    const doing = done(over.signal);
+    const stalling = this.longRest(over.signal).then(() => undefined);
     try {
       const at = await Promise.race([doing, stalling]);
-      if (at !== undefined) return seconds(started, at);
+      if (at === undefined) throw new Stalled(`the ${role} agent rests before its work is done`);
+      return seconds(started, at);
     } finally {
       over.abort(new Error('no longer awaited'));
       await Promise.allSettled([doing, stalling]);
     }
-    progress(`stopped before its work was done, attempt ${attempt} of ${ATTEMPTS}`);
   }
-  throw new Error(`the ${role} agent stopped before its work was done, ${ATTEMPTS} times`);
+
+  /**
+   * Stops one agent and starts it again. @returns seconds until all rests
+   * @param left how much the agent does not say to be done with
+   * @throws Stalled
+   */
+  async restart(role: NodeAgent, left: () => number): Promise<number> {
+    await this.agents.stop(role);
+    await this.rest();
+    const started = performance.now();
+    this.agents.start(role);
+    const rested = await this.rest();
+    const lull = left() > 0;
+    const done = lull ? await this.longRest() : rested;
+    if (left() > 0) throw new Stalled(`${left()} routers are not looked at after a restart`);
+    return seconds(started, done);
+  }
+
+  /** Bytes, and what to say of them. */
+  memory(of: string): number {
+    const { processes } = this.agents;
+    const bytes = pssOf(processes);
+    this.progress(`memory with ${of} ${Math.round(bytes / 1e6)} MB in ${processes.length} processes`);
+    return bytes;
+  }
+}
+
+async function measureRouters(side: Side): Promise<RouterFigures> {
+  const { agents, work, progress } = side;
+  // The metadata agent is there before: what is timed is the work for the routers.
+  const routers = await side.firstStart('l3', ['metadata'], (signal) =>
+    routersComplete(work.routers, PATIENCE_MS, signal),
+  );
+  progress(`routers complete after ${routers.toFixed(2)} s`);
+  await side.rest();
+  const routersMemory = side.memory('routers');
+  const { whole, agent } = await associate(work.cloud, work.association, side.rest);
+  progress(`floating IP associated in ${Math.round(whole)} ms, of these ${agent.toFixed(1)} ms the agent's`);
+  const ids = work.routers.map(({ id }) => id);
+  const restart = await side.restart('l3', () => agents.unfinished(ids).length);
+  progress(`at rest ${restart.toFixed(2)} s after a restart`);
+  const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
+  if (lost) throw new Error(`lost over a restart: ${lost}`);
+  return { routers, routersMemory, association: whole / 1000, associationAgent: agent / 1000, restart };
+}
+
+async function measureNetworks(side: Side): Promise<NetworkFigures> {
+  const { work, progress } = side;
+  const networks = await side.firstStart('dhcp', [], (signal) =>
+    networksServe(work.networks, work.devices, PATIENCE_MS, signal),
+  );
+  progress(`networks serve after ${networks.toFixed(2)} s`);
+  await side.rest();
+  const networksMemory = side.memory('networks');
+  const networksRestart = await side.restart('dhcp', () => 0);
+  progress(`at rest ${networksRestart.toFixed(2)} s after a restart`);
+  return { networks, networksMemory, networksRestart };
 }
 
 export async function measure(
@@ -95,61 +163,15 @@ export async function measure(
   work: Work,
   progress: (line: string) => void,
 ): Promise<Found> {
-  const { cloud } = work;
-  const side: Side = { agents, work, progress };
-  const rest = (): Promise<number> => atRest(busyWith(agents, cloud), PATIENCE_MS);
+  const side = new Side(agents, work, progress);
   try {
-    // The metadata agent is there before: what is timed is the work for the routers.
-    const routers = await firstStart(side, 'l3', ['metadata'], (signal) =>
-      routersComplete(work.routers, PATIENCE_MS, signal),
-    );
-    progress(`routers complete after ${routers.toFixed(2)} s`);
-    await rest();
-    const routersMemory = pssOf(agents.processes);
-    progress(
-      `memory with routers ${Math.round(routersMemory / 1e6)} MB in ${agents.processes.length} processes`,
-    );
-    const { whole, agent } = await associate(cloud, work.association, rest);
-    progress(
-      `floating IP associated in ${Math.round(whole)} ms, of these ${Math.round(agent)} ms the agent's`,
-    );
-    await agents.stop('l3');
-    await rest();
-    const again = performance.now();
-    agents.start('l3');
-    const restart = seconds(again, await rest());
-    progress(`at rest ${restart.toFixed(2)} s after a restart`);
-    const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
-    if (lost) throw new Error(`lost over a restart: ${lost}`);
-
-    const networks = await firstStart(side, 'dhcp', [], (signal) =>
-      networksServe(work.networks, work.devices, PATIENCE_MS, signal),
-    );
-    progress(`networks serve after ${networks.toFixed(2)} s`);
-    await rest();
-    const networksMemory = pssOf(agents.processes);
-    progress(
-      `memory with networks ${Math.round(networksMemory / 1e6)} MB in ${agents.processes.length} processes`,
-    );
-    await agents.stop('dhcp');
-    await rest();
-    const servedAgain = performance.now();
-    agents.start('dhcp');
-    const networksRestart = seconds(servedAgain, await rest());
-    progress(`at rest ${networksRestart.toFixed(2)} s after a restart`);
     return {
-      routers,
-      routersMemory,
-      restart,
-      association: whole / 1000,
-      associationAgent: agent / 1000,
-      networks,
-      networksMemory,
-      networksRestart,
+      ...(await insist(() => measureRouters(side), progress)),
+      ...(await insist(() => measureNetworks(side), progress)),
     };
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${agents.tail()}`);
   } finally {
-    await agents.boot(cloud.broker);
+    await agents.boot(work.cloud.broker);
   }
 }

@@ -23,6 +23,8 @@ export interface AgentGroupSettings {
   /** [DEFAULT] state_path */
   readonly statePath: string;
   readonly argv: (role: NodeAgent) => readonly string[];
+  /** whether an L3 agent that has logged this since its start is done with the router */
+  readonly finished: (log: string, routerId: string) => boolean;
 }
 
 /**
@@ -32,10 +34,12 @@ export interface AgentGroupSettings {
 export class AgentGroup {
   readonly #mark: Mark = { name: 'VIADUCT_TEST_AGENTS', value: randomUUID() };
   readonly #statePath: string;
+  readonly #finished: AgentGroupSettings['finished'];
   readonly #daemons: ReadonlyMap<NodeAgent, Daemon>;
 
-  constructor({ name, directory, statePath, argv }: AgentGroupSettings) {
+  constructor({ name, directory, statePath, argv, finished }: AgentGroupSettings) {
     this.#statePath = statePath;
+    this.#finished = finished;
     const environment = { ...process.env, [this.#mark.name]: this.#mark.value };
     this.#daemons = new Map(
       ROLES.map((role) => [role, new Daemon(`${name}-${role}-agent`, argv(role), directory, environment)]),
@@ -54,6 +58,12 @@ export class AgentGroup {
   /** The agents, and whatever runs on behalf of them. */
   get processes(): FoundProcess[] {
     return processesOf(this.#mark, this.#pids);
+  }
+
+  /** Those that the L3 agent, since it was started, does not say to be done with. */
+  unfinished(routerIds: readonly string[]): string[] {
+    const log = this.agent('l3').said();
+    return routerIds.filter((id) => !this.#finished(log, id));
   }
 
   /** Ends agents as an operator does: their helpers (dnsmasq, haproxy, radvd, keepalived) stay and go on working. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const started = new Set<Daemon>();
@@ -14,6 +14,8 @@ export class Daemon {
   readonly #argv: readonly string[];
   readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
+  /** bytes of the log from before the last start */
+  #before = 0;
 
   /** @param directory of the file with its output */
   constructor(
@@ -31,6 +33,7 @@ export class Daemon {
   start(): this {
     const [program, ...args] = this.#argv;
     started.add(this);
+    this.#before = existsSync(this.log) ? statSync(this.log).size : 0;
     const output = openSync(this.log, 'a');
     this.#child = spawn(program!, args, { env: this.#environment, stdio: ['ignore', output, output] });
     return this;
@@ -59,6 +62,11 @@ export class Daemon {
     await ended;
     clearTimeout(timer);
     return child.exitCode;
+  }
+
+  /** What it has said since it was started last. */
+  said(): string {
+    return readFileSync(this.log).subarray(this.#before).toString('utf8');
   }
 
   /** The end of what it said. */

@@ -32,6 +32,7 @@ export class NeutronAgents extends AgentGroup {
       name: 'neutron',
       directory,
       statePath,
+      finished: (log, id) => log.includes(`Finished a router update for ${id}`),
       argv: (role) => [
         `neutron-${role}-agent`,
         ...[...node.configFiles(role), only].flatMap((file) => ['--config-file', file]),

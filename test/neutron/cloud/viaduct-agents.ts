@@ -10,6 +10,8 @@ export class ViaductAgents extends AgentGroup {
       name: 'viaduct-compared',
       directory,
       statePath,
+      // Then all routers are built or refused.
+      finished: (log) => log.includes('settled after'),
       argv: (role) => program(role, ...node.configFiles(role).flatMap((file) => ['--config-file', file])),
     });
   }
