@@ -6,7 +6,7 @@ import { Background, output, until } from '../../e2e/shell.ts';
 import { type Cloud, EXTERNAL_BRIDGE } from '../../neutron/cloud/cloud.ts';
 import type { Resource } from '../../neutron/cloud/server.ts';
 import { median } from '../figures.ts';
-import type { WantedRouter } from './site.ts';
+import { bound, type WantedRouter } from './site.ts';
 import { Stalled } from './stalled.ts';
 import { answeringTime, Traffic } from './traffic.ts';
 
@@ -28,11 +28,11 @@ export interface AssociationSite {
 }
 
 export async function createAssociationSite(
-  { server }: Cloud,
+  { server, node }: Cloud,
   external: Resource,
   router: WantedRouter,
 ): Promise<AssociationSite> {
-  const port = await server.create('ports', { network_id: router.networkId });
+  const port = await server.create('ports', { network_id: router.networkId, ...bound(node) });
   const floating = await server.create('floatingips', { floating_network_id: external.id });
   return { router, port, floating };
 }

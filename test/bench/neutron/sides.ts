@@ -2,7 +2,7 @@
 import type { AgentGroup } from '../../neutron/cloud/agent-group.ts';
 import type { Cloud } from '../../neutron/cloud/cloud.ts';
 import type { NodeAgent } from '../../neutron/cloud/node.ts';
-import { type FoundProcess, processesOf, pssOf } from '../../neutron/cloud/processes.ts';
+import { type FoundProcess, pssOf } from '../../neutron/cloud/processes.ts';
 import { type AssociationSite, associate } from './association.ts';
 import { missingOfRouter, routersComplete } from './completeness.ts';
 import { networksServe } from './dhcp-probe.ts';
@@ -54,13 +54,7 @@ class Side {
   }
 
   /** The agents, what runs for them, and the server that answers them: all rest, or somebody waits for another. */
-  readonly #busy = (): FoundProcess[] => {
-    const { pid } = this.work.cloud.server;
-    return [
-      ...this.agents.processes,
-      ...processesOf({ name: 'none', value: '' }, pid === undefined ? [] : [pid]),
-    ];
-  };
+  readonly #busy = (): FoundProcess[] => [...this.agents.processes, ...this.work.cloud.server.processes];
 
   readonly rest = (): Promise<number> => atRest(this.#busy, PATIENCE_MS);
 
@@ -126,8 +120,8 @@ class Side {
   }
 }
 
-async function measureRouters(side: Side): Promise<RouterFigures> {
-  const { agents, work, progress } = side;
+async function firstRouters(side: Side): Promise<Omit<RouterFigures, 'restart'>> {
+  const { work, progress } = side;
   // The metadata agent is there before: what is timed is the work for the routers.
   const routers = await side.firstStart('l3', ['metadata'], (signal) =>
     routersComplete(work.routers, PATIENCE_MS, signal),
@@ -137,25 +131,33 @@ async function measureRouters(side: Side): Promise<RouterFigures> {
   const routersMemory = side.memory('routers');
   const { whole, agent } = await associate(work.cloud, work.association, side.rest);
   progress(`floating IP associated in ${Math.round(whole)} ms, of these ${agent.toFixed(1)} ms the agent's`);
+  return { routers, routersMemory, association: whole / 1000, associationAgent: agent / 1000 };
+}
+
+async function restartOfRouters(side: Side): Promise<number> {
+  const { agents, work, progress } = side;
   const ids = work.routers.map(({ id }) => id);
   const restart = await side.restart('l3', () => agents.unfinished(ids).length);
   progress(`at rest ${restart.toFixed(2)} s after a restart`);
   const lost = work.routers.map(missingOfRouter).find((what) => what !== undefined);
   if (lost) throw new Error(`lost over a restart: ${lost}`);
-  return { routers, routersMemory, association: whole / 1000, associationAgent: agent / 1000, restart };
+  return restart;
 }
 
-async function measureNetworks(side: Side): Promise<NetworkFigures> {
+async function firstNetworks(side: Side): Promise<Omit<NetworkFigures, 'networksRestart'>> {
   const { work, progress } = side;
   const networks = await side.firstStart('dhcp', [], (signal) =>
     networksServe(work.networks, work.devices, PATIENCE_MS, signal),
   );
   progress(`networks serve after ${networks.toFixed(2)} s`);
   await side.rest();
-  const networksMemory = side.memory('networks');
-  const networksRestart = await side.restart('dhcp', () => 0);
-  progress(`at rest ${networksRestart.toFixed(2)} s after a restart`);
-  return { networks, networksMemory, networksRestart };
+  return { networks, networksMemory: side.memory('networks') };
+}
+
+async function restartOfNetworks(side: Side): Promise<number> {
+  const restart = await side.restart('dhcp', () => 0);
+  side.progress(`at rest ${restart.toFixed(2)} s after a restart`);
+  return restart;
 }
 
 export async function measure(
@@ -166,8 +168,10 @@ export async function measure(
   const side = new Side(agents, work, progress);
   try {
     return {
-      ...(await insist(() => measureRouters(side), progress)),
-      ...(await insist(() => measureNetworks(side), progress)),
+      ...(await insist(() => firstRouters(side), progress)),
+      restart: await insist(() => restartOfRouters(side), progress),
+      ...(await insist(() => firstNetworks(side), progress)),
+      networksRestart: await restartOfNetworks(side),
     };
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${agents.tail()}`);

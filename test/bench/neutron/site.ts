@@ -1,4 +1,6 @@
 /** What both sides have to build, made over REST, and as it must be on the node afterwards. */
+import type { Cloud } from '../../neutron/cloud/cloud.ts';
+import type { NetworkNode } from '../../neutron/cloud/node.ts';
 import type { NeutronServer, Resource } from '../../neutron/cloud/server.ts';
 
 /** The benchmark range of RFC 2544: room for thousands of floating IPs. */
@@ -30,6 +32,12 @@ export interface WantedNetwork {
   readonly client: { readonly mac: string; readonly address: string };
 }
 
+/**
+ * An instance's port is bound to a host. With one that is not, the server tries for five seconds to call it ACTIVE
+ * whenever a DHCP agent says that it is ready, one port after the other.
+ */
+export const bound = ({ host }: NetworkNode) => ({ 'binding:host_id': host });
+
 const addressOf = (port: Resource): string =>
   (port.fixed_ips as { ip_address: string }[])[0]?.ip_address ?? '';
 
@@ -55,7 +63,7 @@ const range = <T>(count: number, make: (index: number) => T): T[] =>
 
 /** Each with two subnets in networks of their own, a gateway, five floating IPs. */
 export async function createRouters(
-  server: NeutronServer,
+  { server, node }: Cloud,
   external: Resource,
   count: number,
 ): Promise<WantedRouter[]> {
@@ -78,6 +86,7 @@ export async function createRouters(
     range(count * FLOATING_IPS, (index) => ({
       network_id:
         networks[Math.floor(index / FLOATING_IPS) * SUBNETS + ((index % FLOATING_IPS) % SUBNETS)]!.id,
+      ...bound(node),
     })),
   );
   return several(count, (index) =>
@@ -123,7 +132,7 @@ async function createRouter(
   };
 }
 
-export async function createServedNetworks(server: NeutronServer, count: number): Promise<WantedNetwork[]> {
+export async function createServedNetworks({ server, node }: Cloud, count: number): Promise<WantedNetwork[]> {
   const networks = await server.createAll(
     'networks',
     range(count, (index) => ({ name: `served-${index}` })),
@@ -134,7 +143,7 @@ export async function createServedNetworks(server: NeutronServer, count: number)
   );
   const ports = await server.createAll(
     'ports',
-    range(count * PORTS_OF_NETWORK, (index) => ({ network_id: networks[index % count]!.id })),
+    range(count * PORTS_OF_NETWORK, (index) => ({ network_id: networks[index % count]!.id, ...bound(node) })),
   );
   return networks.map(({ id }, index) => {
     const port = ports[index]!;

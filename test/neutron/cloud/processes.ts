@@ -31,8 +31,8 @@ const read = (pid: number, file: string): string => {
 const parentOf = (pid: number): number => Number(read(pid, 'stat').split(') ').at(-1)?.split(' ')[1] ?? 0);
 
 /** Those that carry the mark or are among `roots`, and all their descendants; not the dead whom nobody has waited for. */
-export function processesOf(mark: Mark, roots: readonly number[]): FoundProcess[] {
-  const wanted = `${mark.name}=${mark.value}`;
+export function processesOf(mark: Mark | undefined, roots: readonly number[]): FoundProcess[] {
+  const wanted = mark && `${mark.name}=${mark.value}`;
   const parents = new Map(
     readdirSync('/proc')
       .map(Number)
@@ -43,7 +43,8 @@ export function processesOf(mark: Mark, roots: readonly number[]): FoundProcess[
   const belongs = (pid: number): boolean => {
     const parent = parents.get(pid);
     if (parent === undefined) return false;
-    const answer = found.get(pid) ?? (read(pid, 'environ').split('\0').includes(wanted) || belongs(parent));
+    const marked = (): boolean => wanted !== undefined && read(pid, 'environ').split('\0').includes(wanted);
+    const answer = found.get(pid) ?? (marked() || belongs(parent));
     found.set(pid, answer);
     return answer;
   };

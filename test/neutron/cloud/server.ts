@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { run, until } from '../../e2e/shell.ts';
 import { Daemon } from './daemon.ts';
 import { type Ini, writeIni } from './ini.ts';
+import { type FoundProcess, processesOf } from './processes.ts';
 
 const PORT = 9696;
 const HOST = '127.0.0.1';
@@ -68,8 +69,10 @@ export class NeutronServer {
     return this.#daemon.stop(signal);
   }
 
-  get pid(): number | undefined {
-    return this.#daemon.pid;
+  /** It and its workers. */
+  get processes(): FoundProcess[] {
+    const { pid } = this.#daemon;
+    return pid === undefined ? [] : processesOf(undefined, [pid]);
   }
 
   get log(): string {
