@@ -91,9 +91,11 @@ export class Drift {
   private isKnown(ns: NamespaceName, sight: Sight): boolean {
     const { delta } = this.settings;
     if (sight.link) {
-      const { name, mac, mtu, up, master, addrGenMode } = sight.link;
+      const { name, mac, mtu, up, carrier, master, addrGenMode } = sight.link;
       const known = delta.actualRow(ns, `${ns}|link|${name}`);
       if (known?.kind !== 'link' || known.master !== undefined || master !== undefined) return false;
+      // A device of a switch has a carrier for as long as the switch has the device.
+      if (known.type === 'abandoned' || (known.type === 'internal' && !carrier)) return false;
       const same = <T>(is: T | undefined, seen: T): boolean => is === undefined || is === seen;
       return (
         known.up === up &&

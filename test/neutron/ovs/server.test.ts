@@ -157,6 +157,17 @@ describe('Open vSwitch with Neutron’s L2 agent', () => {
     );
   });
 
+  it('a switch that was started anew while the agent was away has its new devices in the router', async () => {
+    await cloud.node.agent('l3').stop();
+    await ovs.killSwitch();
+    await ovs.startSwitch();
+    cloud.node.start('l3');
+    await tenant.soon(
+      'the outside answers',
+      async () => (await vm.ping(OUTSIDE.address, { count: 1 })).received > 0,
+    );
+  });
+
   it('[B24] what is deleted leaves nothing in the bridge', async () => {
     const { device } = await deviceOf('router_interface', 'qr');
     await cloud.server.update('routers', router.id, { external_gateway_info: {} });
