@@ -1,7 +1,7 @@
 /** Makes the broker hold what topology.ts says. */
 import type { Channel } from 'amqplib';
 import type { RpcLog } from './connection.ts';
-import type { Consumer, Exchange } from './topology.ts';
+import type { Consumer, Exchange, Queue } from './topology.ts';
 
 /**
  * Declares exchanges and queues. An exchange that the broker already has with the other durability is taken as it is
@@ -41,11 +41,22 @@ export class Declarations {
       durable: queue.durable,
       autoDelete: queue.autoDelete,
       exclusive: false,
-      arguments: { ...queue.arguments },
+      arguments: asPythonEncodes(queue.arguments),
     });
     if (binding) await channel.bindQueue(queue.name, binding.exchange.name, binding.key);
   }
 }
+
+const LARGEST_INT32 = 2 ** 31 - 1;
+
+/** Whole numbers have 32 bits, or 64 if they must: by itself amqplib takes the shortest type there is. */
+const asPythonEncodes = (given: Queue['arguments']): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [
+      name,
+      typeof value === 'number' ? { '!': value > LARGEST_INT32 ? 'int64' : 'int32', value } : value,
+    ]),
+  );
 
 const codeOf = (error: unknown): unknown =>
   typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../e2e/build.ts';
 import { Machine } from '../../e2e/packets.ts';
 import { output, run, until } from '../../e2e/shell.ts';
-import { TestBroker } from '../rabbit/broker.ts';
+import { type BrokerSettings, TestBroker } from '../rabbit/broker.ts';
 import { Database } from './database.ts';
 import type { Ini } from './ini.ts';
 import { NetworkNode, type NodeOptions } from './node.ts';
@@ -25,6 +25,9 @@ export interface CloudSettings {
   /** options of the server beside the usual ones */
   readonly server?: Ini;
   readonly node?: NodeOptions;
+  readonly broker?: BrokerSettings;
+  /** how all reach the broker, if not without TLS */
+  readonly transportUrl?: (broker: TestBroker) => string;
   /** the L2 agent's bridge to the outside, if it is not the Linux bridge that is made here */
   readonly externalBridge?: string;
 }
@@ -79,8 +82,8 @@ export class Cloud {
     // dnsmasq reads its files as a user of its own.
     fs.chmodSync(directory, 0o755);
     const database = new Database(directory);
-    const [broker] = await Promise.all([TestBroker.start(), database.start(), makeOutside()]);
-    const transportUrl = broker.url();
+    const [broker] = await Promise.all([TestBroker.start(settings.broker), database.start(), makeOutside()]);
+    const transportUrl = settings.transportUrl?.(broker) ?? broker.url();
     const server = new NeutronServer(directory, {
       transportUrl,
       database: database.url,
