@@ -66,6 +66,16 @@ describe('a row', () => {
   });
 });
 
+test('a row whose only tests are in files that were left out is not run; others are judged by what ran', () => {
+  const leftOut = [
+    { file: '/neutron.test.ts', title: '[X1][X2] against a server' },
+    { file: '/neutron.test.ts', title: '[X2] again' },
+  ];
+  const { rows } = conformance(features, report({ '[X1] without one': 'passed' }), [], leftOut);
+  expect(rows.map(({ verdict }) => verdict)).toEqual(['proven', 'not run']);
+  expect(rows[1]?.tests).toEqual(['[X1][X2] against a server', '[X2] again']);
+});
+
 test('an id the table does not have is reported with its title', () => {
   expect(conformance(features, report({ '[X9] typo': 'passed' }), []).unknown).toEqual(['suite [X9] typo']);
 });

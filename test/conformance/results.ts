@@ -43,15 +43,20 @@ export function writtenTests(file: string, source: string): WrittenTest[] {
   return [...titles].map((match) => ({ file, title: match[2]!.replace(/\\(.)/g, '$1') }));
 }
 
-/** Maps test results to rows. `report` is undefined when nothing could be run at all. */
+/**
+ * Maps test results to rows. `report` is undefined when nothing could be run at all.
+ * @param written tests of the files that were to run
+ * @param leftOut tests of files that this run did not ask for: a row that has no others is not run, not without test
+ */
 export function conformance(
   features: readonly Feature[],
   report: VitestReport | undefined,
   written: readonly WrittenTest[],
+  leftOut: readonly WrittenTest[] = [],
 ): Conformance {
   const evidence = new Map<string, Evidence[]>();
-  const note = (title: string, entry: Evidence): void => {
-    for (const id of rowIds(title)) {
+  const note = (ids: readonly string[], entry: Evidence): void => {
+    for (const id of ids) {
       const list = evidence.get(id);
       if (list) list.push(entry);
       else evidence.set(id, [entry]);
@@ -63,14 +68,20 @@ export function conformance(
       file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed');
     if (failedWhole) brokenFiles.add(file.name);
     for (const test of file.assertionResults) {
-      note(test.title, { name: test.fullName, outcome: outcomeOf(test.status, failedWhole) });
+      note(rowIds(test.title), { name: test.fullName, outcome: outcomeOf(test.status, failedWhole) });
     }
   }
   for (const { file, title } of written) {
-    const seen = rowIds(title).every((id) => evidence.has(id));
-    if (seen && !brokenFiles.has(file)) continue;
-    note(title, { name: title, outcome: brokenFiles.has(file) ? 'failed' : 'not run' });
+    const ids = rowIds(title);
+    if (ids.every((id) => evidence.has(id)) && !brokenFiles.has(file)) continue;
+    note(ids, { name: title, outcome: brokenFiles.has(file) ? 'failed' : 'not run' });
   }
+  const seen = new Set(evidence.keys());
+  for (const { title } of leftOut)
+    note(
+      rowIds(title).filter((id) => !seen.has(id)),
+      { name: title, outcome: 'not run' },
+    );
   const known = new Set(features.map((feature) => feature.id));
   return {
     rows: features.map(({ id, section, feature }) => ({
