@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /**
  * `unit` needs nothing and runs in parallel. `kernel` and `e2e` change the network of the machine (root, real
  * namespaces), so their files run one after the other. `neutron` starts servers of its own (RabbitMQ; Debian
- * packages of deploy/install-dependencies.sh neutron) and is not part of `npm test`.
+ * packages of deploy/install-dependencies.sh neutron); `npm run test:neutron` runs it, `npm test` does not.
  */
 export default defineConfig({
   test: {
@@ -41,8 +41,9 @@ export default defineConfig({
           include: ['test/neutron/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // For a machine that does much else; what waits for something says so long before.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -10,7 +10,7 @@ const INSTANCE = 'a0000000-0000-4000-8000-000000000001';
 let cloud: Cloud;
 
 /** Waits; if it takes too long the error has the logs of all agents. */
-async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 30_000) {
+async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 240_000) {
   try {
     return await until(what, look, timeout);
   } catch (error) {
@@ -26,12 +26,12 @@ const settled = () =>
 beforeAll(async () => {
   cloud = await Cloud.start();
   cloud.node.start();
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('the three agents against a real neutron-server', () => {
   let network: Resource;

@@ -37,12 +37,12 @@ beforeAll(async () => {
   node.start('linuxbridge', 'dhcp', 'metadata');
   await tenant.alive('DHCP agent');
   await tenant.alive('Linux bridge agent');
-}, 400_000);
+});
 
 afterAll(async () => {
   await forger?.rpc.close();
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('a network made over REST', () => {
   let net: TenantNetwork;
@@ -428,7 +428,7 @@ describe('two agents', () => {
       'both serve',
       async () => (await dnsmasqIn(ns(net.network))) && (await dnsmasqIn(there())),
     );
-  }, 120_000);
+  });
 
   it('[J17][K3] both offer the same address, and both are DNS servers', async () => {
     const ports = await tenant.soon('two DHCP ports, both wired', async () => {

@@ -137,7 +137,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('routers of one server, built by Neutron’s L3 agent and by Viaduct', () => {
   const undocumented = (list: readonly Difference[]): Difference[] =>

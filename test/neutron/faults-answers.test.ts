@@ -62,7 +62,7 @@ beforeAll(async () => {
   for (let n = 1; n <= NETWORKS; n++) rig.server.networks.set(networkOf(n, 3).id, networkOf(n, 3));
   rig.node.start('l3', 'dhcp');
   await rig.settled();
-}, 200_000);
+});
 afterEach(() => {
   rig.server.tamper = () => undefined;
 });

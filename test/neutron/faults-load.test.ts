@@ -14,10 +14,10 @@ beforeAll(async () => {
       oslo_messaging_rabbit: { heartbeat_timeout_threshold: 5 },
     },
   });
-}, 200_000);
+});
 afterAll(async () => {
   await rig?.close();
-}, 400_000);
+});
 
 const built = (): number => listNamespaces().filter((name) => name.startsWith('qrouter-')).length;
 const router = (n: number) => routerPayload(n, { floatingIps: 30 });

@@ -21,7 +21,7 @@ beforeAll(async () => {
   rig.server.networks.set(NETWORK.id, NETWORK);
   rig.node.start('l3', 'dhcp');
   await rig.settled();
-}, 200_000);
+});
 afterAll(async () => {
   await rig?.close();
 });

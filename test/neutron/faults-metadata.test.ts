@@ -66,7 +66,7 @@ beforeAll(async () => {
   rig.node.start('metadata');
   await rig.settled();
   await serves();
-}, 200_000);
+});
 afterEach(async () => {
   portsAre(good);
   await serves();

@@ -86,13 +86,13 @@ beforeAll(async () => {
   await vm.sh(`ip addr add ${v4Address}/24 dev eth0 && ip route add default via 10.1.0.1`);
   web = await outside.answer('0.0.0.0', 8080);
   await reaches(vm, OUTSIDE.address);
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await web?.stop();
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('addresses of a router made over REST', () => {
   it('[B5] all subnets of a port are on its one device, and answer', async () => {

@@ -97,13 +97,13 @@ beforeAll(async () => {
   web = await outside.answer('0.0.0.0', 8080);
   await reaches(one.vm, OUTSIDE.address);
   await reaches(two.vm, OUTSIDE.address);
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await web?.stop();
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('a router made over REST', () => {
   it('[B1][B2][B3] has a namespace that forwards, with Neutron’s settings', async () => {

@@ -65,12 +65,12 @@ beforeAll(async () => {
   isolated = await tenant.machine('m2', alone.network, { device_id: ISOLATED });
   for (const { vm, port } of [routed, isolated])
     await tenant.soon('an address', async () => (await cloud.lease(vm)) === addressOf(port));
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('metadata by Viaduct’s listeners', () => {
   it('[N1][N2][N5][N6][N8] reaches an instance behind a router and one without, signed', async () => {

@@ -11,7 +11,7 @@ import type { Resource } from './cloud/server.ts';
 let cloud: Cloud;
 let agents: NeutronAgents;
 
-async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 60_000) {
+async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 240_000) {
   try {
     return await until(what, look, timeout);
   } catch (error) {
@@ -22,13 +22,13 @@ async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 60_00
 beforeAll(async () => {
   cloud = await Cloud.start();
   agents = new NeutronAgents(cloud.node);
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await agents?.remove();
   await cloud?.stop();
-}, 60_000);
+});
 
 describe('Neutron’s own agents on the node of the test cloud', () => {
   let network: Resource;

@@ -40,7 +40,7 @@ function withCleanup(): void {
 
 beforeAll(async () => {
   rig = await PretendRig.open(['l3'], { common: { AGENT: { report_interval: 2 } } });
-}, 200_000);
+});
 afterEach(async () => {
   rig.server.tamper = () => undefined;
   await rig.node.agent('l3').stop('SIGKILL');

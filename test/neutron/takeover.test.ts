@@ -26,14 +26,14 @@ async function soon<T>(what: string, look: () => T | Promise<T>, timeout = 240_0
 beforeAll(async () => {
   cloud = await Cloud.start();
   neutron = new NeutronAgents(cloud.node);
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await cloud?.node.stop();
   await neutron?.remove();
   await cloud?.stop();
-}, 60_000);
+});
 
 /**
  * Connections that begin while all this goes on: exit codes of one ping each. Its patience is for a busy machine: ping

@@ -45,7 +45,7 @@ export class Database {
       `--tmpdir=${this.#data}`,
     );
     this.#daemon.start();
-    await until('MariaDB answers', () => this.#sql('SELECT 1'), 60_000);
+    await until('MariaDB answers', () => this.#sql('SELECT 1'), 240_000);
     await this.#sql(
       "CREATE DATABASE neutron CHARACTER SET utf8mb3; CREATE USER neutron@localhost IDENTIFIED BY 'neutron'; " +
         'GRANT ALL ON neutron.* TO neutron@localhost',

@@ -55,7 +55,7 @@ export class NeutronServer {
         if (!this.#daemon.running) throw new Error(`it ended:\n${this.#daemon.tail()}`);
         return await this.list('agents');
       },
-      120_000,
+      240_000,
     ).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.#daemon.tail()}`);
     });

@@ -29,7 +29,7 @@ export class Tenant {
   }
 
   /** Waits; if it takes too long the error has the logs of all agents. */
-  async soon<T>(what: string, look: () => T | Promise<T>, timeout = 90_000) {
+  async soon<T>(what: string, look: () => T | Promise<T>, timeout = 240_000) {
     try {
       return await until(what, look, timeout);
     } catch (error) {

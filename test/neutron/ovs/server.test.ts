@@ -77,13 +77,13 @@ beforeAll(async () => {
   await cloud.server.update('routers', router.id, {
     external_gateway_info: { network_id: external.network.id },
   });
-}, 400_000);
+});
 
 afterAll(async () => {
   if (process.env.VIADUCT_KEEP_LOGS) await output('cp', '-r', cloud.directory, process.env.VIADUCT_KEEP_LOGS);
   await cloud?.stop();
   await ovs?.stop();
-}, 60_000);
+});
 
 describe('Open vSwitch with Neutron’s L2 agent', () => {
   it('[O1][O2] ports are found by the L2 agent, which takes them out of the dead VLAN', async () => {

@@ -52,7 +52,7 @@ export class PretendRig {
   }
 
   /** Waits; if it takes too long the error has the logs. */
-  async soon<T>(what: string, look: () => T | Promise<T>, timeout = 60_000) {
+  async soon<T>(what: string, look: () => T | Promise<T>, timeout = 240_000) {
     return until(what, look, timeout).catch((error: Error) => {
       const logs = this.#roles.map((role) => this.node.agent(role).tail(4_000)).join('\n');
       throw new Error(`${error.message}\n${logs}`);

@@ -9,7 +9,7 @@ import { execa } from 'execa';
 
 const BIN = '/usr/lib/rabbitmq/bin';
 /** Milliseconds in which a node must be up, on a machine that does much else. */
-const PATIENCE = 90_000;
+const PATIENCE = 240_000;
 const LOOPBACK = '-kernel inet_dist_use_interface {127,0,0,1}';
 
 export interface BrokerSettings {

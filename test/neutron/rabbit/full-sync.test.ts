@@ -85,14 +85,14 @@ beforeAll(async () => {
     },
   });
   agent = new Daemon('viaduct-l3-agent', program('l3', '--config-file', config), directory);
-}, 120_000);
+});
 
 afterAll(async () => {
   await agent?.stop();
   await server?.rpc.close();
   await broker?.stop();
   if (directory) fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 describe('a full sync of a thousand routers', () => {
   it(
