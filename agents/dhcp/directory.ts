@@ -12,6 +12,7 @@ import type { Addition, InForce } from './reload.ts';
 const digestPath = (directory: string): string => join(addedHosts(directory), '.digest');
 
 function textOf(path: string): string {
+  if (!fs.existsSync(path)) return '';
   try {
     return fs.readFileSync(path, 'utf8');
   } catch (error) {
@@ -55,6 +56,7 @@ function remove(path: string): void {
 }
 
 function numbers(directory: string): number[] {
+  if (!fs.existsSync(directory)) return [];
   try {
     return fs
       .readdirSync(directory)

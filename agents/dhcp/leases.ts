@@ -82,6 +82,7 @@ export interface StaleInput {
  * refuse the address to whoever has it now (`neutron/agent/linux/dhcp.py`, _release_unused_leases).
  */
 export function staleLeases({ oldHosts, newHosts, leases, ports }: StaleInput): Lease[] {
+  if (leases.length === 0) return [];
   const owners = new Map<string, Set<string>>();
   for (const port of ports)
     for (const { ip_address } of port.fixed_ips) {

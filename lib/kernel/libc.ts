@@ -70,7 +70,23 @@ const raw = {
   pthreadSigmask: native('int pthread_sigmask(int how, const void *set, void *former)'),
   syscall: native('long syscall(long number, long a, long b)'),
   prctl: native('int prctl(int option, ulong a, ulong b, ulong c, ulong d)'),
+  memfdCreate: native('int memfd_create(const char *name, uint flags)'),
+  waitpid: native('int waitpid(int pid, void *status, int options)'),
+  spawnActions: native('int posix_spawn_file_actions_init(void *actions)'),
+  spawnActionsEnd: native('int posix_spawn_file_actions_destroy(void *actions)'),
+  spawnOpen: native(
+    'int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, uint mode)',
+  ),
+  spawnDup: native('int posix_spawn_file_actions_adddup2(void *actions, int fd, int as)'),
+  spawnAttributes: native('int posix_spawnattr_init(void *attributes)'),
+  spawnFlags: native('int posix_spawnattr_setflags(void *attributes, short flags)'),
+  spawnDefaults: native('int posix_spawnattr_setsigdefault(void *attributes, const void *signals)'),
+  spawnMask: native('int posix_spawnattr_setsigmask(void *attributes, const void *signals)'),
 };
+
+const posixSpawn = libc.func(
+  'int posix_spawnp(void *pid, const char *file, const void *actions, const void *attributes, const char **argv, const char **environment)',
+);
 
 const epollWait = libc.func('int epoll_wait(int epfd, void *events, int maxevents, int timeout)');
 
@@ -204,3 +220,58 @@ export const lowerAmbient = (bit: number): void =>
 
 /** Where a Buffer's bytes are, for pointers inside hand-made C structures. The Buffer must stay alive. */
 export const addressOf = (buffer: Buffer): bigint => koffi.address(buffer) as bigint;
+
+const MFD_CLOEXEC = 1;
+/** A file that has no name and is gone with its last descriptor. */
+export const memoryFile = (name: string): number =>
+  checked('memfd_create', raw.memfdCreate(name, MFD_CLOEXEC));
+
+const WNOHANG = 1;
+const STATUS = Buffer.alloc(4);
+/** wait(2)'s status of a child that has ended, undefined while it runs. @throws KernelError ECHILD: it is no child */
+export function endedChild(pid: number): number | undefined {
+  return checked(`waitpid ${pid}`, raw.waitpid(pid, STATUS, WNOHANG)) === 0
+    ? undefined
+    : STATUS.readInt32LE();
+}
+
+/** Longer than glibc's posix_spawn_file_actions_t (80 bytes) and posix_spawnattr_t (336). */
+const SPAWN_STRUCT_BYTES = 512;
+const POSIX_SPAWN_SETSIGDEF = 4;
+const POSIX_SPAWN_SETSIGMASK = 8;
+const O_RDWR = 2;
+const SIGNAL_SET_BYTES = 128;
+
+/** No signal held back and none ignored, whatever this process does. */
+function spawnAttributes(): Buffer {
+  const attributes = Buffer.alloc(SPAWN_STRUCT_BYTES);
+  raw.spawnAttributes(attributes);
+  raw.spawnFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  raw.spawnDefaults(attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff));
+  raw.spawnMask(attributes, Buffer.alloc(SIGNAL_SET_BYTES));
+  return attributes;
+}
+
+let attributes: Buffer | undefined;
+
+/**
+ * Start a program (looked for in PATH) in the namespaces this thread is in: its input and output are /dev/null, its
+ * errors go to `errors`, a descriptor. Returns its pid; it must be waited for. posix_spawn(3) lends it this
+ * process's memory until it runs the program, where a fork copies page tables.
+ * @throws KernelError
+ */
+export function spawn(argv: readonly string[], environment: readonly string[], errors: number): number {
+  attributes ??= spawnAttributes();
+  const actions = Buffer.alloc(SPAWN_STRUCT_BYTES);
+  const pid = Buffer.alloc(4);
+  raw.spawnActions(actions);
+  try {
+    for (const fd of [0, 1]) raw.spawnOpen(actions, fd, '/dev/null', O_RDWR, 0);
+    raw.spawnDup(actions, errors, 2);
+    const errno = posixSpawn(pid, argv[0], actions, attributes, [...argv, null], [...environment, null]);
+    if (errno !== 0) throw new KernelError(`start ${argv[0]}`, errno);
+  } finally {
+    raw.spawnActionsEnd(actions);
+  }
+  return pid.readInt32LE();
+}

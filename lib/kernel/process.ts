@@ -4,7 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import { constants } from 'node:os';
 import { counters } from './counters.ts';
+import { close, endedChild, memoryFile, spawn as spawnProgram } from './libc.ts';
 import { inNamespace } from './netns.ts';
 
 export interface ProcessState {
@@ -40,10 +42,11 @@ export function readProcess(pid: number): ProcessState | undefined {
 }
 
 const STDERR_KEPT = 4_000;
-const LAST_WORDS_MS = 200;
 
 /** The pid in a pid file; undefined if there is none or it is nonsense. */
 export function readPidFile(path: string): number | undefined {
+  // Mostly there is none where something is to be started, and an exception costs more than the question.
+  if (!fs.existsSync(path)) return undefined;
   try {
     const pid = Number.parseInt(fs.readFileSync(path, 'utf8'), 10);
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
@@ -61,46 +64,68 @@ export interface Exit {
   readonly words: string;
 }
 
+/** Children that are waited for, by pid. */
+const children = new Map<number, { ended(status: number): void; lost(error: unknown): void }>();
+
+/** The kernel tells that some have ended, not which. */
+function reap(): void {
+  for (const [pid, { ended, lost }] of children) {
+    try {
+      const status = endedChild(pid);
+      if (status === undefined) continue;
+      ended(status);
+    } catch (error) {
+      lost(error);
+    }
+    children.delete(pid);
+  }
+}
+
+function whenEnded(pid: number): Promise<number> {
+  if (!process.listeners('SIGCHLD').includes(reap)) process.on('SIGCHLD', reap);
+  return new Promise((ended, lost) => children.set(pid, { ended, lost }));
+}
+
+/** 'exited with 1', from wait(2)'s status */
+function howEnded(status: number): string {
+  const ending = status & 0x7f;
+  if (ending === 0) return `exited with ${status >> 8}`;
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === ending) ?? [];
+  return `was ended by ${name ?? `signal ${ending}`}`;
+}
+
+/** The end of a file that is open. */
+function endOf(fd: number): string {
+  const { size } = fs.fstatSync(fd);
+  const bytes = Buffer.alloc(Math.min(size, STDERR_KEPT));
+  fs.readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+  return bytes.toString();
+}
+
 /**
  * Run a program that ends by itself (or forks itself into the background) inside the namespace. The child
  * is born in the namespace the thread is in, so spawning is synchronous and only waiting is not.
  */
-export function runIn(
+export async function runIn(
   ns: string,
   argv: readonly string[],
   { timeoutMs = 30_000, env = {} }: { timeoutMs?: number; env?: Environment } = {},
 ): Promise<Exit> {
-  const [program, ...args] = argv;
   counters.forks += 1;
-  // Without a library around it: hundreds start in a row, and its share would be half of what a start costs here.
-  const { child } = inNamespace(ns, () => ({
-    child: spawn(program!, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: timeoutMs,
-      env: { ...process.env, LC_ALL: 'C', ...env },
-    }),
-  }));
-  let words = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    words = (words + chunk.toString()).slice(-STDERR_KEPT);
-  });
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve({ ok: false, words: error.message }));
-    // 'exit' and not 'close': a daemon that inherited the pipe keeps it open long after its starter is gone.
-    child.once('exit', (code, signal) => {
-      const how = code === null ? `was ended by ${signal}` : `exited with ${code}`;
-      const finish = (): void => {
-        resolve({ ok: code === 0, words: words.trim() || `${program} ${how}` });
-        child.stderr.destroy();
-      };
-      if (code === 0) finish();
-      else {
-        // Its last words may still be on their way.
-        child.stderr.once('end', finish);
-        setTimeout(finish, LAST_WORDS_MS);
-      }
-    });
-  });
+  const environment = Object.entries({ ...process.env, LC_ALL: 'C', ...env }).map((pair) => pair.join('='));
+  const errors = memoryFile('stderr');
+  try {
+    const pid = inNamespace(ns, () => spawnProgram(argv, environment, errors));
+    const timer = setTimeout(() => signal(pid, 'SIGTERM'), timeoutMs);
+    const status = await whenEnded(pid);
+    clearTimeout(timer);
+    if (status === 0) return { ok: true, words: '' };
+    return { ok: false, words: endOf(errors).trim() || `${argv[0]} ${howEnded(status)}` };
+  } catch (error) {
+    return { ok: false, words: (error as Error).message };
+  } finally {
+    close(errors);
+  }
 }
 
 /** Start a program that stays in the foreground, detached from us. Returns its pid. */

@@ -139,6 +139,8 @@ function readXtables(ns: string, socket: NetlinkSocket, into: Into): void {
 
 /** A file as it is; a daemon only if the process is really the one: arguments' id, and namespace. */
 function readFile(wanted: rows.FileRow, into: Into): void {
+  // Nothing of a new network is there yet, and an exception costs more than all its reads.
+  if (!fs.existsSync(wanted.path)) return;
   try {
     const content = fs.readFileSync(wanted.path, 'utf8');
     put(into, { ...wanted, content, mode: fs.statSync(wanted.path).mode & 0o7777 });

@@ -3,19 +3,13 @@
  * started in each with files that are there already, as soon as its namespace is complete. Its own start is most
  * of it, so as many start at the same time as in the agent.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { inNamespace } from '../../lib/kernel/netns.ts';
+import { runIn } from '../../lib/kernel/process.ts';
 import { type Operation, replay } from './recording.ts';
-
-function start(ns: string, [program, ...args]: readonly string[]): ChildProcess {
-  return inNamespace(ns, () => ({ child: spawn(program!, args, { stdio: 'ignore' }) })).child;
-}
 
 /** dnsmasq's own work is done when the process that was started ends. @throws Error if it fails */
 async function startAndWait(ns: string, argv: readonly string[]): Promise<void> {
-  const [code] = await once(start(ns, argv), 'exit');
-  if (code !== 0) throw new Error(`${argv[0]} in ${ns} ended with ${code}`);
+  const { ok, words } = await runIn(ns, argv);
+  if (!ok) throw new Error(`${argv[0]} in ${ns}: ${words}`);
 }
 
 /** @throws Error if the kernel refuses anything, or a daemon does not start */
