@@ -76,6 +76,9 @@ export interface DhcpAgent extends DhcpEvents {
   state(): DhcpAgentState;
 }
 
+/** Until then a network that waits is not even looked at again; what waits longer may have become urgent. */
+const SOON_MS = 100;
+
 /** Serving or removing a network failed in part; it is tried again. */
 export class NetworkFailure extends Error {
   override readonly name = 'NetworkFailure';
@@ -98,7 +101,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     ],
   });
   const warnings = new Map<string, ReadonlySet<string>>();
-  const postponed = new Map<string, { timer: NodeJS.Timeout; over: Promise<void> }>();
+  const postponed = new Map<string, { timer: NodeJS.Timeout; over: Promise<void>; soon: boolean }>();
   const view = new NetworkView((id) => dhcpDeviceId(host.name, id));
   /** networks whose subnet has no address left for this agent */
   const starved = new Set<string>();
@@ -129,6 +132,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     fetch: (id) => plugin.getNetworkInfo(id),
     build: (id, found, at) => build(id, found, at),
     async buildKnown(id) {
+      if (comesSoon(id)) return;
       const payload = view.current(id);
       const network = payload === undefined ? undefined : understand(id, payload);
       if (network) await serve(network, payload);
@@ -147,6 +151,7 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
     if (network === null) await remove(id);
     else if (network) {
       view.keep(id, payload, at);
+      if (comesSoon(id)) return;
       // What was said while the port was made is part of it.
       const current = view.current(id);
       await serve(understand(id, current) ?? network, current);
@@ -214,8 +219,11 @@ export function createDhcpAgent(settings: DhcpAgentSettings): DhcpAgent {
         resolve();
       }, milliseconds);
     });
-    postponed.set(id, { timer: timer!, over });
+    postponed.set(id, { timer: timer!, over, soon: milliseconds <= SOON_MS });
   }
+
+  /** What is kept of the network is served with all that waits, in a moment. */
+  const comesSoon = (id: string): boolean => postponed.get(id)?.soon === true;
 
   /** Takes the network from this host. */
   async function remove(id: string): Promise<void> {

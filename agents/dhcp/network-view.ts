@@ -206,6 +206,7 @@ export class NetworkView {
   /** With what was said later than `since`; the same object if nothing is to be changed. */
   #overlaid(networkId: string, base: Payload, since = 0): Payload {
     const changes = [...(this.#changes.get(networkId) ?? [])];
+    if (changes.length + this.#deleted.size === 0) return base;
     const ports = base.ports ?? [];
     const left = new Map(changes.filter(([, { at }]) => at > since));
     let same = left.size === 0;

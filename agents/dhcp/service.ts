@@ -37,11 +37,18 @@ export interface ServiceSettings {
 export type Applied =
   /** how dnsmasq was told; 'start' also if it runs with other arguments */
   | { readonly told: Decision['action'] | 'start'; readonly failures: ReconcileResult['failures'] }
-  /** not now: dnsmasq was told something lately. Nothing was changed; milliseconds to wait */
+  /** not now: dnsmasq was told something a moment ago. Nothing was changed; milliseconds to wait */
   | { readonly wait: number };
 
 /** Signals and new starts of one dnsmasq come at most this often, milliseconds. */
 const SHORTEST_RELOAD_INTERVAL = 1_000;
+
+/**
+ * Additions of one dnsmasq come with a pause that grows with their number: at each it looks through its leases and
+ * hosts, for a millisecond or two of its only thread, and a burst of them would keep clients waiting.
+ */
+const PAUSE_PER_ADDITION = 1;
+const LONGEST_PAUSE = 100;
 
 const RESTART: Decision = { action: 'restart' };
 
@@ -54,6 +61,7 @@ const isFileFailure = ({ key }: ReconcileResult['failures'][number]): boolean =>
 export class Services {
   private readonly settings: ServiceSettings;
   private readonly toldAt = new Map<string, number>();
+  private readonly addedAt = new Map<string, number>();
   /** own addresses that dnsmasq was last seen with */
   private readonly addresses = new Map<string, string>();
   /** by network; absent: what is in force must be read from the disk */
@@ -134,6 +142,12 @@ export class Services {
       return { told: 'start', ...(await start(files.readHosts(directory))) };
     }
     const add = async (addition: Addition, after: () => LinesInForce): Promise<Applied> => {
+      const wait = this.timeToAdd(network.id, addition);
+      if (wait > 0) {
+        if (known) this.inForce.set(network.id, known);
+        return { wait };
+      }
+      this.addedAt.set(network.id, Date.now());
       files.add(directory, addition);
       const result = await want(compiled.groups);
       this.inForce.set(network.id, after());
@@ -191,6 +205,7 @@ export class Services {
     const result = await reconciler.reconcile(networkId);
     if (result.failures.length === 0) files.removeDirectory(networkDirectory(options.dhcp_confs, networkId));
     this.toldAt.delete(networkId);
+    this.addedAt.delete(networkId);
     this.addresses.delete(networkId);
     this.inForce.delete(networkId);
     this.unwatched.delete(networkId);
@@ -231,6 +246,11 @@ export class Services {
   private timeToWait(networkId: string): number {
     const interval = Math.max(SHORTEST_RELOAD_INTERVAL, this.settings.options.bulk_reload_interval * 1_000);
     return (this.toldAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + interval - Date.now();
+  }
+
+  private timeToAdd(networkId: string, { number }: Addition): number {
+    const pause = Math.min(LONGEST_PAUSE, number * PAUSE_PER_ADDITION);
+    return (this.addedAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + pause - Date.now();
   }
 
   private release(network: Network, service: DhcpService, stale: () => readonly Lease[]): Promise<void> {

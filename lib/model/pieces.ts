@@ -89,15 +89,17 @@ export function readList<T>(schema: ListSchema<T>, values: unknown, whole: strin
   const found: T[] = [];
   const problems: string[] = [];
   const lost: string[] = [];
-  for (const [i, payload] of values.entries()) {
+  for (let i = 0; i < values.length; i++) {
+    const payload: unknown = values[i];
     const key = typeof payload === 'object' && payload !== null ? payload : undefined;
-    const piece =
-      (key && (before.get(key) as Piece<T> | undefined)) ??
-      readPiece(schema, payload, whole, `${name}[${i}]`);
-    if (key) before.set(key, piece);
+    let piece = key && (before.get(key) as Piece<T> | undefined);
+    if (!piece) {
+      piece = readPiece(schema, payload, whole, `${name}[${i}]`);
+      if (key) before.set(key, piece);
+    }
     if (piece.value !== undefined) found.push(piece.value);
     else lost.push(isObject(payload) && typeof payload.id === 'string' ? payload.id : '');
-    problems.push(...piece.problems);
+    for (const problem of piece.problems) problems.push(problem);
   }
   return { found, problems, lost };
 }

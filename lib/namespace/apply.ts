@@ -334,10 +334,22 @@ const harmless = (step: Step, refusal: Refusal): boolean =>
     ? ALREADY_GONE.has(refusal.errno)
     : step.action === 'change' && refusal.errno === EAFNOSUPPORT && lacksIpv6(step);
 
+/** Without a Buffer between: a network with many ports has long files. */
+function writeWhole(path: string, content: string, mode: number): void {
+  const fd = fs.openSync(path, 'w', mode);
+  try {
+    const written = fs.writeSync(fd, content);
+    const wanted = Buffer.byteLength(content);
+    if (written !== wanted) throw new Error(`${path}: ${written} of ${wanted} bytes were written`);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 function writeFile(path: string, content: string, mode: number): void {
   const temporary = `${path}.new`;
   counters.writes += 1;
-  const write = (): void => fs.writeFileSync(temporary, content, { mode });
+  const write = (): void => writeWhole(temporary, content, mode);
   try {
     write();
   } catch (error) {

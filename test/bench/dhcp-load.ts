@@ -134,6 +134,16 @@ class Site {
   }
 }
 
+/** Fields 14 and 15 of proc(5)'s stat, in ticks of ten milliseconds. */
+function cpuMillisecondsOf(pid: number | undefined): number {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) * 10;
+}
+
 const percentile = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ??
   Number.NaN;
@@ -169,6 +179,8 @@ export async function dhcpLoad(load: Load): Promise<Measured> {
     }),
   );
 
+  const cpuBefore = process.cpuUsage();
+  const dnsmasqBefore = cpuMillisecondsOf(pid);
   const started = performance.now();
   for (let i = 0; i < load.added; i++) {
     const due = started + (i * load.seconds * 1_000) / load.added;
@@ -179,6 +191,7 @@ export async function dhcpLoad(load: Load): Promise<Measured> {
   }
   const addedMs = performance.now() - started;
   await site.agent.idle();
+  const agentCpu = process.cpuUsage(cpuBefore);
   const settledMs = performance.now() - started;
   order({ do: 'end' });
   const seen = (await answer(child)) as Seen;
@@ -201,6 +214,8 @@ export async function dhcpLoad(load: Load): Promise<Measured> {
     repeated: seen.repeated,
     dhclients: REAL_CLIENTS,
     dhclients_right: dhclientsRight,
+    agent_cpu_ms: (agentCpu.user + agentCpu.system) / 1_000,
+    dnsmasq_cpu_ms: cpuMillisecondsOf(pid) - dnsmasqBefore,
     restarts: site.pid === pid ? 0 : 1,
     signals: site.signals.length,
     signals_apart_ms: apart.length > 0 ? Math.min(...apart) : Number.MAX_SAFE_INTEGER,

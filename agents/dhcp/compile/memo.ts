@@ -12,7 +12,7 @@ export function stableGroup(subject: string, group: RowGroup): RowGroup {
   const text = JSON.stringify(group);
   const before = known.get(subject);
   if (before?.text === text) return before.group;
-  remember(subject, { text, group });
+  remember(known, subject, { text, group });
   return group;
 }
 
@@ -28,16 +28,35 @@ export function stableFile(subject: string, row: FileRow): RowGroup {
     former.reloads === row.reloads;
   if (before && same) return before.group;
   const group = [row];
-  remember(subject, { text: '', group });
+  remember(known, subject, { text: '', group });
   return group;
 }
 
-function remember(subject: string, entry: { readonly text: string; readonly group: RowGroup }): void {
-  known.delete(subject);
-  known.set(subject, entry);
-  if (known.size <= MOST_REMEMBERED) return;
-  for (const oldest of known.keys()) {
-    known.delete(oldest);
+const texts = new Map<string, { readonly lines: readonly string[]; readonly text: string }>();
+
+/** Lines as one text. Up to the first that is another than last time it is the text of last time. */
+export function stableText(subject: string, lines: readonly string[]): string {
+  const before = texts.get(subject);
+  let same = 0;
+  let length = 0;
+  if (before)
+    for (const line of lines) {
+      if (line !== before.lines[same]) break;
+      same += 1;
+      length += line.length + 1;
+    }
+  const rest = same === lines.length ? '' : `${lines.slice(same).join('\n')}\n`;
+  const text = (before?.text.slice(0, length) ?? '') + rest;
+  remember(texts, subject, { lines, text });
+  return text;
+}
+
+function remember<T>(among: Map<string, T>, subject: string, entry: T): void {
+  among.delete(subject);
+  among.set(subject, entry);
+  if (among.size <= MOST_REMEMBERED) return;
+  for (const oldest of among.keys()) {
+    among.delete(oldest);
     break;
   }
 }

@@ -12,7 +12,7 @@ import { addressRows, namespaceRows, routeRows } from './device.ts';
 import { addedOpts, dnsmasqArguments } from './dnsmasq.ts';
 import { type HostLines, hostLines } from './hosts.ts';
 import { dhcpDeviceId, dhcpNamespace, networkDirectory, ownPort } from './identity.ts';
-import { stableFile, stableGroup } from './memo.ts';
+import { stableFile, stableGroup, stableText } from './memo.ts';
 import { optsLines } from './opts.ts';
 import { servesNetwork } from './subnets.ts';
 
@@ -76,8 +76,6 @@ export class MissingPort extends Error {
 
 const ETHERNET_MTU = 1500;
 
-const textOf = (lines: readonly string[]): string => (lines.length > 0 ? `${lines.join('\n')}\n` : '');
-
 /**
  * Old DHCP clients read packets before anybody has computed the checksums that a virtual device leaves open. Neutron
  * has iptables fill them in, which nftables can't.
@@ -120,6 +118,7 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
   const group = (subject: string, rows: RowGroup): RowGroup => stableGroup(`${network.id} ${subject}`, rows);
   const written = (name: string, content: string): RowGroup =>
     stableFile(`${network.id} ${name}`, file({ ns, path: `${directory}/${name}`, content }));
+  const text = (name: string, of: readonly string[]): string => stableText(`${network.id} ${name}`, of);
   const advertisements = host.radvd
     ? isolatedAdvertisements(network, { device, mac: port.mac_address }, options)
     : [];
@@ -130,10 +129,10 @@ export function compileNetwork(input: CompileInput): CompiledNetwork {
     group('addresses', addressRows(on)),
     group('routes', routeRows(on)),
     written('interface', device),
-    written('host', textOf(lines.host)),
-    written('addn_hosts', textOf(lines.names)),
+    written('host', text('host', lines.host)),
+    written('addn_hosts', text('addn_hosts', lines.names)),
     // Neutron ends this file without a newline.
-    written('opts', lines.opts.join('\n')),
+    written('opts', text('opts', lines.opts).slice(0, -1)),
     group('dnsmasq', [dnsmasq]),
     ...(radvd ? [group('radvd', radvd)] : []),
   ];

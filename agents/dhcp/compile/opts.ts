@@ -115,6 +115,7 @@ function subnetLines(subnet: Subnet, input: OptsInput): string[] {
 
 /** A tenant's options; what can't be told to dnsmasq safely is left out, one by one. */
 function portLines(port: Port, warn: Warn): string[] {
+  if (port.extra_dhcp_opts.length === 0) return [];
   return optionsOfPort(port).flatMap((option) => {
     const version = option.ip_version;
     const name = option.opt_name.split('\n')[0]!;
