@@ -275,6 +275,25 @@ describe('the DHCP agent', () => {
     ]);
   });
 
+  it('a burst of new ports is told in few files, and in the end every port is', async () => {
+    const numbers = Array.from({ length: 200 }, (_, i) => 5 + i);
+    const portsUpTo = (count: number) => numbers.slice(0, count).map((n) => vm(n, `10.0.1.${n}`));
+    const site = setUp([payloadOf(...portsUpTo(1))]);
+    await startAndForget(site);
+    for (let count = 2; count <= numbers.length; count++) {
+      site.state.payloads = [payloadOf(...portsUpTo(count))];
+      site.agent.networksUpdated([NETWORK]);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await site.agent.idle();
+    expect(new Set(site.host.events())).toEqual(new Set(['write host', 'write addn_hosts']));
+    const { additions } = readInForce(join(confs, NETWORK));
+    expect(additions.length).toBeLessThan(numbers.length - 1);
+    expect(additions.flatMap(({ lines }) => lines.host)).toEqual(
+      numbers.slice(1).map((n) => `${macOf(n)},host-10-0-1-${n}.openstacklocal,10.0.1.${n}`),
+    );
+  });
+
   it('with a tagged port in force dnsmasq is started anew instead of signalled', async () => {
     const extra_dhcp_opts = [{ opt_name: '67', opt_value: 'x', ip_version: 4 }];
     const site = setUp([payloadOf(vm(5, '10.0.1.5', { extra_dhcp_opts }), vm(6, '10.0.1.6'))]);
