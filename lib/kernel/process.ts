@@ -102,6 +102,14 @@ function endOf(fd: number): string {
   return bytes.toString();
 }
 
+let environment: readonly string[] | undefined;
+
+/** What this process was started with; to ask for each variable again would cost as much as to start a program. */
+function inherited(): readonly string[] {
+  environment ??= Object.entries({ ...process.env, LC_ALL: 'C' }).map((pair) => pair.join('='));
+  return environment;
+}
+
 /**
  * Run a program that ends by itself (or forks itself into the background) inside the namespace. The child
  * is born in the namespace the thread is in, so spawning is synchronous and only waiting is not.
@@ -112,10 +120,10 @@ export async function runIn(
   { timeoutMs = 30_000, env = {} }: { timeoutMs?: number; env?: Environment } = {},
 ): Promise<Exit> {
   counters.forks += 1;
-  const environment = Object.entries({ ...process.env, LC_ALL: 'C', ...env }).map((pair) => pair.join('='));
+  const own = Object.entries(env).map((pair) => pair.join('='));
   const errors = memoryFile('stderr');
   try {
-    const pid = inNamespace(ns, () => spawnProgram(argv, environment, errors));
+    const pid = inNamespace(ns, () => spawnProgram(argv, [...own, ...inherited()], errors));
     const timer = setTimeout(() => signal(pid, 'SIGTERM'), timeoutMs);
     const status = await whenEnded(pid);
     clearTimeout(timer);

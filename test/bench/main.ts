@@ -26,6 +26,7 @@ import {
   type RoutersFigures,
   routersRow,
 } from './figures.ts';
+import { grantInotify } from './inotify.ts';
 import { compareWithNeutron } from './neutron/bench.ts';
 import { endSandboxes } from './sandbox.ts';
 
@@ -153,17 +154,20 @@ async function run(name: string, options: Options): Promise<void> {
   const directory = fs.mkdtempSync(join(tmpdir(), 'viaduct-bench-'));
   // dnsmasq reads its files as its own user.
   fs.chmodSync(directory, 0o755);
+  const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+  const restore = grantInotify(progress);
   const stop = (signal: NodeJS.Signals): void => {
     endSandboxes();
+    restore();
     fs.rmSync(directory, { recursive: true, force: true });
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   try {
-    const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
     await bench({ directory, runs: options.runs[0]!, progress }, options);
   } finally {
+    restore();
     fs.rmSync(directory, { recursive: true, force: true });
   }
 }
