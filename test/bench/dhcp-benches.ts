@@ -115,5 +115,7 @@ export async function load(bench: Bench): Promise<LoadFigures> {
     unanswered: of('unanswered'),
     restarts: of('restarts'),
     signals: of('signals'),
+    agent_cpu_ms: of('agent_cpu_ms'),
+    dnsmasq_cpu_ms: of('dnsmasq_cpu_ms'),
   };
 }

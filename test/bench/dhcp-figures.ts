@@ -52,6 +52,9 @@ export interface LoadFigures {
   readonly unanswered: number;
   readonly restarts: number;
   readonly signals: number;
+  /** processor time while the ports came */
+  readonly agent_cpu_ms: number;
+  readonly dnsmasq_cpu_ms: number;
 }
 
 export const LOAD_HEADS = [
@@ -66,6 +69,8 @@ export const LOAD_HEADS = [
   'unanswered',
   'restarts',
   'signals',
+  'agent CPU ms',
+  'dnsmasq CPU ms',
 ] as const;
 
 export const loadRow = ({ bench: _, ...figures }: LoadFigures): TableRow =>
