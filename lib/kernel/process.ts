@@ -83,7 +83,10 @@ function reap(): void {
 
 function whenEnded(pid: number): Promise<number> {
   if (!process.listeners('SIGCHLD').includes(reap)) process.on('SIGCHLD', reap);
-  return new Promise((ended, lost) => children.set(pid, { ended, lost }));
+  const end = new Promise<number>((ended, lost) => children.set(pid, { ended, lost }));
+  // It may have been over before anybody listened.
+  reap();
+  return end;
 }
 
 /** 'exited with 1', from wait(2)'s status */
@@ -102,12 +105,12 @@ function endOf(fd: number): string {
   return bytes.toString();
 }
 
-let environment: readonly string[] | undefined;
+let inherited: Environment | undefined;
 
-/** What this process was started with; to ask for each variable again would cost as much as to start a program. */
-function inherited(): readonly string[] {
-  environment ??= Object.entries({ ...process.env, LC_ALL: 'C' }).map((pair) => pair.join('='));
-  return environment;
+/** `name=value` words. What this process was started with is asked for once: it costs as much as to start a program. */
+function environmentWith(env: Environment): string[] {
+  inherited ??= { ...(process.env as Environment), LC_ALL: 'C' };
+  return Object.entries({ ...inherited, ...env }).map((pair) => pair.join('='));
 }
 
 /**
@@ -120,13 +123,12 @@ export async function runIn(
   { timeoutMs = 30_000, env = {} }: { timeoutMs?: number; env?: Environment } = {},
 ): Promise<Exit> {
   counters.forks += 1;
-  const own = Object.entries(env).map((pair) => pair.join('='));
   const errors = memoryFile('stderr');
   try {
-    const pid = inNamespace(ns, () => spawnProgram(argv, [...own, ...inherited()], errors));
-    const timer = setTimeout(() => signal(pid, 'SIGTERM'), timeoutMs);
-    const status = await whenEnded(pid);
-    clearTimeout(timer);
+    const pid = inNamespace(ns, () => spawnProgram(argv, environmentWith(env), errors));
+    // A timer that stays also keeps this process alive until the other's end is heard.
+    const timer = setInterval(() => signal(pid, 'SIGTERM'), timeoutMs);
+    const status = await whenEnded(pid).finally(() => clearInterval(timer));
     if (status === 0) return { ok: true, words: '' };
     return { ok: false, words: endOf(errors).trim() || `${argv[0]} ${howEnded(status)}` };
   } catch (error) {
