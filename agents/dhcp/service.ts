@@ -147,7 +147,7 @@ export class Services {
         if (known) this.inForce.set(network.id, known);
         return { wait };
       }
-      this.addedAt.set(network.id, Date.now());
+      this.addedAt.set(network.id, performance.now());
       files.add(directory, addition);
       const result = await want(compiled.groups);
       this.inForce.set(network.id, after());
@@ -183,7 +183,7 @@ export class Services {
     if (decision.action === 'restart') {
       await want(compiled.groups.filter((group) => group.every(({ key }) => key !== daemon.key)));
       const result = await start(oldHosts);
-      this.toldAt.set(network.id, Date.now());
+      this.toldAt.set(network.id, performance.now());
       return { told, ...result };
     }
     const result = await want(compiled.groups);
@@ -191,7 +191,7 @@ export class Services {
     if (result.failures.some(isFileFailure)) return { told, ...result };
     files.removeAdditions(directory);
     this.settings.process.reload(daemon);
-    this.toldAt.set(network.id, Date.now());
+    this.toldAt.set(network.id, performance.now());
     await this.release(network, service, () => this.stale(network, service, oldHosts));
     files.remember(directory, digestOf(lines));
     return { told, ...result };
@@ -245,12 +245,12 @@ export class Services {
 
   private timeToWait(networkId: string): number {
     const interval = Math.max(SHORTEST_RELOAD_INTERVAL, this.settings.options.bulk_reload_interval * 1_000);
-    return (this.toldAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + interval - Date.now();
+    return (this.toldAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + interval - performance.now();
   }
 
   private timeToAdd(networkId: string, { number }: Addition): number {
     const pause = Math.min(LONGEST_PAUSE, number * PAUSE_PER_ADDITION);
-    return (this.addedAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + pause - Date.now();
+    return (this.addedAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + pause - performance.now();
   }
 
   private release(network: Network, service: DhcpService, stale: () => readonly Lease[]): Promise<void> {
