@@ -24,6 +24,7 @@ conntrack|test|shows and checks connection tracking
 isc-dhcp-client|test|dhclient: a real DHCP client in the test instances
 dhcpcd-base|test|dhcpcd: another DHCP client, of both IP versions at once
 dnsmasq-utils|test|dhcp_release: gives a lease back
+kea-dhcp6-server|test|delegates IPv6 prefixes to routers, as a provider does
 bind9-dnsutils|test|dig: asks the DNS server of a network
 ndisc6|test|rdisc6: asks for router advertisements
 tcpdump|test|captures packets for the checks

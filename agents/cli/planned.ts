@@ -35,9 +35,10 @@ export interface Plan {
 
 /** @throws TopologyError */
 export async function planTopology(file: string, root: string): Promise<Plan> {
-  const controller = new Controller({ file, host: hostname() });
+  const directoryOf = (name: string): string => join(resolve(root), name);
+  const controller = new Controller({ file, host: hostname(), directory: directoryOf });
   const { name, host } = await controller.open();
-  const directory = join(resolve(root), name);
+  const directory = directoryOf(name);
   const before = existsSync(directory) ? openDeployment(directory).recorded : [];
   const context = { directory, host, options: wantedOptions(controller, directory) };
   const wanted = [...(await wantedRecords(controller))].map(([owner, record]): Recorded => {

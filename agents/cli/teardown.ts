@@ -8,8 +8,11 @@ import type { Step } from '../../lib/namespace/plan.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
 import { Records } from '../../lib/namespace/records.ts';
 import { ROOT_MARK } from '../../lib/standalone/deployment.ts';
+import { l3Options } from '../l3/options.ts';
+import { giveBackPrefixes } from '../l3/standalone.ts';
 import { asSeen } from './as-seen.ts';
 import { type Deployment, openDeployment, type Recorded, recall } from './deployment.ts';
+import { optionsOf } from './parts.ts';
 import type { Progress } from './progress.ts';
 import { recordedSwitch } from './recorded-switch.ts';
 import { takeOver } from './running.ts';
@@ -59,7 +62,8 @@ async function removeAll(deployment: Deployment, progress: Progress): Promise<st
     const owners = recorded.filter(({ record, damage }) => damage === undefined && record?.kind === kind);
     if (owners.length === 0) continue;
     await progress.step(`removing ${plural(owners.length, noun)}`, async () => {
-      for (const { owner } of owners) {
+      for (const { owner, record } of owners) {
+        if (record) await giveBackPrefixes(record, l3Options(optionsOf(facts.options, 'l3')));
         reconciler.removeOwner(owner);
         await reconciler.reconcile(owner, 'down');
       }

@@ -5,6 +5,7 @@ import { parseRouter, type Router } from '../../lib/model/router.ts';
 import type { L3Events, L3Plugin } from '../../lib/model/source.ts';
 import type { Backoff } from '../../lib/namespace/queue.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import type { PrefixDelegation } from '../../lib/prefix-delegation/delegations.ts';
 import type { OwnerReconciler } from '../../lib/process/leftovers.ts';
 import {
   createOwnerQueue,
@@ -19,6 +20,7 @@ import { advertisementsOf, radvdPlace } from './compile/announcement.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { portsWithoutMtu } from './compile/ports.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
+import { DelegatedPrefixes } from './delegated-prefixes.ts';
 import { brokenBy, type ReportedFloatingIps, statusReport } from './floating-ip-statuses.ts';
 import type { L3Options } from './options.ts';
 
@@ -35,6 +37,8 @@ export interface L3AgentSettings {
   readonly knownRouters: readonly string[];
   /** tells hosts what is announced no more; absent where nothing is announced */
   readonly farewell?: Farewell;
+  /** where prefixes come from; told what to call when one comes or goes. Absent where none is asked for */
+  readonly delegation?: (changed: (router: string) => void) => PrefixDelegation;
   /** a router that goes is not built elsewhere, as Neutron does when it moves one */
   readonly removedForGood?: boolean;
   /** why a router is left to whoever built it, one sentence; undefined: it is ours to build */
@@ -111,6 +115,8 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     backoff: settings.backoff,
   });
   const { present, note, solved } = owners;
+  const delegation = settings.delegation?.((id) => owners.updated([id]));
+  const prefixes = delegation && new DelegatedPrefixes({ delegation, plugin, options, logger });
 
   /** What can't be understood leaves the router as it is, and waits for the next event. */
   function understand<T>(id: string, read: () => T): T | undefined {
@@ -138,6 +144,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     warnOfMtus(router);
     present.add(id);
     sayFarewell(id, router);
+    await prefixes?.giveBack(id, router);
     if (advertisementsOf(router).length === 0) expectRadvd(id);
     reconciler.setDesired(id, groups, record, settings.basis);
     const { steps, failures } = await reconciler.reconcile(id).catch(async (error: unknown) => {
@@ -147,6 +154,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     await report(id, router, brokenBy(new Set(failures.map(({ key }) => key)), router, ns));
     const serious = failures.length > 0 ? seriousFailures(id, groups, failures) : [];
     if (serious.length > 0) throw new RouterFailure(`router ${id}: ${shortList(serious)}`);
+    await prefixes?.follow(router);
     solved(id);
     logger.debug({ router: id, steps }, 'router is as wanted');
   }
@@ -179,7 +187,10 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
   /** Takes the router from this host; what it reported becomes DOWN. */
   async function remove(id: string, router?: Router): Promise<void> {
     // A router that is set down is so everywhere; one that was only told to go may be elsewhere already.
-    if (router?.admin_state_up === false || settings.removedForGood) sayFarewell(id);
+    if (router?.admin_state_up === false || settings.removedForGood) {
+      sayFarewell(id);
+      await prefixes?.giveBack(id);
+    } else prefixes?.forget(id);
     reconciler.removeOwner(id);
     const { failures } = await reconciler.reconcile(id);
     if (failures.length > 0) throw new RouterFailure(`removing router ${id}: ${shortList(failures)}`);
@@ -217,6 +228,7 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     idle: owners.idle,
     async stop() {
       settings.farewell?.close();
+      prefixes?.close();
       await owners.stop();
     },
     state: () => ({ routers: present.size, ...owners.state() }),

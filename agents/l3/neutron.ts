@@ -28,7 +28,7 @@ import { createL3Agent } from './agent.ts';
 import { routerNamespace } from './compile/namespace.ts';
 import { type L3Options, l3Options } from './options.ts';
 import { RouterIndex } from './router-index.ts';
-import { compileRouterRecord, l3Host } from './standalone.ts';
+import { compileRouterRecord, delegationOf, l3Host } from './standalone.ts';
 import { unbuiltFeatures } from './unbuilt-features.ts';
 
 export const neutronL3Options = (values: ConfigValues): L3Options =>
@@ -82,6 +82,7 @@ export function createL3NeutronPart(node: NeutronNode): { part: Part; options: L
     basis,
     logger: log,
     farewell: new Withdrawals((router, message) => log.warn({ router }, message)),
+    delegation: delegationOf(options, log),
     knownRouters: [...known, ...left],
     refuse(id, payload) {
       // Without a record it is as Neutron's agent built it.
@@ -192,6 +193,7 @@ function indexing(server: L3PluginApi, index: RouterIndex, confirm: () => Promis
       index.forget([...index.ids].filter((id) => !listed.has(id)));
     },
     updateFloatingIpStatuses: (id, statuses) => server.updateFloatingIpStatuses(id, statuses),
+    updatePrefixes: (prefixes) => server.updatePrefixes(prefixes),
   };
 }
 

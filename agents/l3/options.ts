@@ -31,6 +31,12 @@ const mark: Reader<number> = where(
   'must have a bit set in its low 16 bits',
 );
 
+const enterpriseNumber: Reader<number> = where(
+  (value) => Number(number(value)),
+  (value) => value <= 0xffff_ffff,
+  'must fit into 32 bits',
+);
+
 const path = matching(/^\/[^\p{Cc}]*$/u, 'must be an absolute path without control characters');
 const linkLocal = where(
   text,
@@ -57,6 +63,10 @@ const shape = fields({
   ra_confs: orElse(path, '/var/lib/neutron/ra'),
   /** directory of pid files of daemons */
   external_pids: orElse(path, '/var/lib/neutron/external/pids'),
+  /** directory of delegated prefixes */
+  pd_confs: orElse(path, '/var/lib/neutron/pd'),
+  /** IANA enterprise number in the identifiers by which a delegating server knows subnets */
+  vendor_pen: orElse(enterpriseNumber, 8888),
   ...announcementShape,
   /** end of the names of namespaces */
   namespace_suffix: orElse(text, ''),

@@ -6,10 +6,13 @@ import { RADVD_TEMPLATE } from '../../lib/announcement/radvd.ts';
 import { readTemplate } from '../../lib/daemon/template.ts';
 import { parseRouter } from '../../lib/model/router.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
+import { Delegations } from '../../lib/prefix-delegation/delegations.ts';
 import { basisOf } from '../../lib/process/basis.ts';
+import type { Logger } from '../../lib/process/owner-queue.ts';
 import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
 import { createL3Agent } from './agent.ts';
+import { uplinkOf } from './compile/prefix-delegation.ts';
 import { compileRouter, type L3Host } from './compile/router.ts';
 import { type L3Options, l3Options } from './options.ts';
 
@@ -28,7 +31,28 @@ export const standaloneL3Options = (
     ...topology,
     ra_confs: join(directory, 'ra'),
     external_pids: join(directory, 'external/pids'),
+    pd_confs: join(directory, 'pd'),
   });
+
+/** Where this host's routers have their prefixes from. */
+export const delegationOf =
+  ({ pd_confs, vendor_pen }: L3Options, log: Pick<Logger, 'warn'>) =>
+  (changed: (router: string) => void): Delegations =>
+    new Delegations({
+      directory: pd_confs,
+      vendorPen: vendor_pen,
+      changed,
+      warn: (router, message) => log.warn({ router }, message),
+    });
+
+/** Before a recorded router goes for good, and while its gateway stands. */
+export async function giveBackPrefixes(record: OwnerRecord, options: L3Options): Promise<void> {
+  if (record.kind !== 'router') return;
+  const router = parseRouter(record.payload);
+  const delegation = delegationOf(options, { warn() {} })(() => {});
+  await delegation.keepOnly(router.id, uplinkOf(router, options), []);
+  delegation.close();
+}
 
 /**
  * Rows of a recorded router, as it was last asked for; undefined: the record is another agent's. What has a record was
@@ -59,6 +83,7 @@ export function createL3Part(site: Site): { part: Part; options: L3Options } {
     logger: site.log,
     knownRouters: site.recorded(['router']),
     farewell: new Withdrawals((router, message) => site.log.warn({ router }, message)),
+    delegation: delegationOf(options, site.log),
     // A router that is not in the file any more is not built elsewhere either.
     removedForGood: true,
   });

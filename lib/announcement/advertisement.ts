@@ -3,6 +3,7 @@
  * RFC 8106 for name servers), and how that follows from subnets (`neutron/agent/linux/ra.py`). Pure.
  */
 import { ipFamily, parseCidr } from '../model/ip.ts';
+import { UNDELEGATED } from '../model/subnet.ts';
 
 export interface AdvertisedPrefix {
   /** canonical CIDR */
@@ -51,8 +52,6 @@ export interface Link {
 const MOST_NAME_SERVERS = 3;
 /** RFC 8200 §5: a link with less carries no IPv6. */
 const LEAST_MTU = 1280;
-/** Stands in a subnet whose prefix is not delegated yet. To radvd it would mean "every prefix of the device". */
-const UNDELEGATED = '::/64';
 /** As the only name server of a subnet: hosts are to be told none. */
 const NO_NAME_SERVER = '::';
 
@@ -66,6 +65,7 @@ const nameServersOf = (subnets: readonly AnnouncedSubnet[]): string[] => {
 
 /** `subnets`: the IPv6 subnets of the link, in the controller's order. One without ipv6_ra_mode adds no prefix. */
 export function advertisementOf(link: Link, subnets: readonly AnnouncedSubnet[]): Advertisement {
+  // To radvd that prefix would mean every prefix of the device.
   const announced = subnets.filter(({ cidr }) => parseCidr(cidr).text !== UNDELEGATED);
   return {
     device: link.device,

@@ -107,3 +107,14 @@ export function udpSend(options: {
   });
   libc.close(fd);
 }
+
+/**
+ * A UDP descriptor that takes what arrives on a device, for an event loop (`dgram.Socket.bind({ fd })`).
+ * @throws KernelError (ENOENT: no such namespace; ENODEV: no such device; EADDRINUSE)
+ */
+export function openUdp6(options: { ns: string; device: string; port: number }): number {
+  return socketIn(options.ns, AF_INET6, SOCK_DGRAM, options.device, (fd) => {
+    libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, on);
+    libc.bind(fd, sockaddr('::', options.port), `listen on port ${options.port} of ${options.device}`);
+  });
+}

@@ -2,7 +2,7 @@ import { readOnce, subjectOf } from './payload.ts';
 import { type ListSchema, readList } from './pieces.ts';
 import { type Port, port, portLists } from './port.ts';
 import { flag, freeText, id, mtu, object, type Read } from './reader.ts';
-import { type Subnet, subnet, subnetLists } from './subnet.ts';
+import { type Subnet, subnet, subnetLists, UNDELEGATED } from './subnet.ts';
 
 const network = object({
   id,
@@ -54,12 +54,28 @@ export function parseNetwork(payload: unknown): Network {
   const ports = readList(PORTS, own.ports, subject, 'ports');
   const result: Network = {
     ...own,
-    subnets: subnets.found,
+    ...withoutUndelegated(subnets.found, ports.found),
     non_local_subnets: others.found,
-    ports: ports.found,
     problems: [subnets, others, ports].flatMap(({ problems }) => problems),
     unread: { subnets: [...subnets.lost, ...others.lost], ports: ports.lost },
   };
   if (key) known.set(key, result);
   return result;
+}
+
+/** A subnet that waits for its prefix is not there yet, and nobody has an address on it. */
+function withoutUndelegated(
+  subnets: readonly Subnet[],
+  ports: readonly Port[],
+): Pick<Network, 'subnets' | 'ports'> {
+  const waiting = new Set(subnets.filter(({ cidr }) => cidr === UNDELEGATED).map(({ id }) => id));
+  if (waiting.size === 0) return { subnets, ports };
+  return {
+    subnets: subnets.filter(({ id }) => !waiting.has(id)),
+    ports: ports.map((one) =>
+      one.fixed_ips.some(({ subnet_id }) => waiting.has(subnet_id))
+        ? { ...one, fixed_ips: one.fixed_ips.filter(({ subnet_id }) => !waiting.has(subnet_id)) }
+        : one,
+    ),
+  };
 }

@@ -24,6 +24,7 @@ const routerSubnet = object({
   gateway_ip: orNull(ip),
   dns_nameservers: listOf(ip),
   ipv6_ra_mode: ipv6Mode,
+  subnetpool_id: freeText,
 });
 export type RouterSubnet = Read<typeof routerSubnet>;
 

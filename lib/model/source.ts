@@ -19,6 +19,8 @@ export interface L3Plugin {
     routerId: string,
     statuses: Readonly<Record<string, FloatingIpStatus>>,
   ): Promise<void>;
+  /** CIDRs by subnet id: prefixes that were delegated, or UNDELEGATED where one is none any more. */
+  updatePrefixes(prefixes: Readonly<Record<string, string>>): Promise<void>;
 }
 
 export interface L3Events {

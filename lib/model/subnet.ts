@@ -15,6 +15,11 @@ import {
   route,
 } from './reader.ts';
 
+/** Stands in a subnet whose prefix is not delegated yet. */
+export const UNDELEGATED = '::/64';
+/** subnetpool_id of a subnet whose prefix is delegated to its router (`neutron_lib/constants.py`). */
+export const DELEGATED_POOL = 'prefix_delegation';
+
 const allocationPool = object({ start: ip, end: ip });
 
 const fields = object({

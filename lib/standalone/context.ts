@@ -18,11 +18,19 @@ export interface Context {
   readonly instances: Catalogue<{ readonly name: string; readonly ports: readonly PortPlan[] }>;
   /** ids of networks with a subnet that was found wrong: what its ports lack may be due to that */
   readonly incomplete: Set<string>;
+  /** CIDR by subnet id */
+  readonly delegated: ReadonlyMap<string, string>;
   /** in the order of the file */
   readonly all: { readonly networks: TopologyNetwork[]; readonly ports: PortPlan[] };
 }
 
-export const newContext = (source: Source, name: string, host: string): Context => ({
+export const newContext = (
+  source: Source,
+  name: string,
+  host: string,
+  delegated: ReadonlyMap<string, string> = new Map(),
+): Context => ({
+  delegated,
   source,
   name,
   host,

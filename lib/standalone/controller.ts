@@ -3,9 +3,9 @@
  * neutron-server offers, in-process. It follows edits of the file and tells what changed.
  */
 import { EventEmitter } from 'node:events';
-import { type FSWatcher, watch } from 'node:fs';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type {
   DhcpEvents,
   DhcpPlugin,
@@ -16,6 +16,7 @@ import type {
   MetadataPlugin,
   MetadataPort,
 } from '../model/source.ts';
+import { DELEGATED_FILE, noteDelegated, readDelegated } from './delegated.ts';
 import { type Instance, instancesOf } from './instance-view.ts';
 import { type NetworkPayload, type Payloads, payloadsOf, type RouterPayload } from './payload.ts';
 import { PortIndex } from './port-index.ts';
@@ -34,6 +35,8 @@ export interface ControllerOptions {
   readonly host: string;
   /** milliseconds of quiet after a change before the file is read again */
   readonly debounce?: number;
+  /** state directory of the deployment of that name; without it no delegated prefix is remembered */
+  readonly directory?: (name: string) => string;
 }
 
 /** Event names and their arguments; the first four are those of L3Events and DhcpEvents. */
@@ -67,6 +70,9 @@ function changes<T extends { readonly id: string }>(old: readonly T[], next: rea
   };
 }
 
+const isEqual = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
+  JSON.stringify([...a]) === JSON.stringify([...b]);
+
 export class Controller
   extends EventEmitter<ControllerEvents>
   implements L3Plugin, DhcpPlugin, MetadataPlugin
@@ -76,7 +82,8 @@ export class Controller
   readonly #statuses = new Map<string, FloatingIpStatus>();
   #state: State | undefined;
   #text: string | undefined;
-  #watcher: FSWatcher | undefined;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #delegated: ReadonlyMap<string, string> = new Map();
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<unknown> = Promise.resolve();
 
@@ -96,21 +103,29 @@ export class Controller
     return this.topology;
   }
 
-  /** Follows edits until close(). The directory is watched, as editors replace the file by a new one. */
+  /** Follows edits, and prefixes that other processes are delegated, until close(). */
   watch(): void {
-    const name = basename(this.file);
+    this.#follow(this.file);
+    const delegated = this.#delegatedPath();
+    if (delegated && existsSync(dirname(delegated))) this.#follow(delegated);
+  }
+
+  /** The directory is watched, as editors replace the file by a new one. */
+  #follow(file: string): void {
     const readSoon = () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => void this.reload(), this.#options.debounce ?? 100);
     };
-    this.#watcher ??= watch(dirname(this.file), (_event, changed) => {
-      if (changed === null || changed === name) readSoon();
+    if (this.#watchers.has(file)) return;
+    const watcher = watch(dirname(file), (_event, changed) => {
+      if (changed === null || changed === basename(file)) readSoon();
     }).on('error', () => {
       // The directory went: the next reading says so.
-      this.#watcher?.close();
-      this.#watcher = undefined;
+      watcher.close();
+      this.#watchers.delete(file);
       readSoon();
     });
+    this.#watchers.set(file, watcher);
   }
 
   /** Passes the events of the plugin interfaces on to an agent. @returns a function that stops it */
@@ -125,8 +140,8 @@ export class Controller
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#watcher?.close();
-    this.#watcher = undefined;
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
   }
 
   /** Reads the file again, emits what changed, or 'invalid'. @returns whether it is valid */
@@ -163,6 +178,12 @@ export class Controller
     statuses: Readonly<Record<string, FloatingIpStatus>>,
   ): Promise<void> {
     for (const [id, status] of Object.entries(statuses)) this.#statuses.set(id, status);
+  }
+
+  /** The subnets have these prefixes from now on. */
+  async updatePrefixes(prefixes: Readonly<Record<string, string>>): Promise<void> {
+    const path = this.#delegatedPath();
+    if (path && noteDelegated(path, prefixes)) await this.reload();
   }
 
   async getActiveNetworksInfo(): Promise<NetworkPayload[]> {
@@ -205,19 +226,39 @@ export class Controller
       const fix = 'check that the file exists and may be read';
       return [{ file: this.#options.file, line: 1, column: 1, message: `can't be read: ${why}`, fix }];
     }
-    if (text === this.#text && this.#state) {
+    const delegated = this.#readDelegated();
+    if (text === this.#text && isEqual(delegated, this.#delegated) && this.#state) {
       this.emit('loaded', this.#state.topology);
       return undefined;
     }
     try {
-      const topology = parseTopology(text, { file: this.#options.file, host: this.#options.host });
+      this.#replace(this.#parse(text, delegated));
       this.#text = text;
-      this.#replace(topology);
       return undefined;
     } catch (error) {
       if (error instanceof TopologyError) return error.problems;
       throw error;
     }
+  }
+
+  /** Only the file tells the name of the deployment, and that, which prefixes it was delegated. */
+  #parse(text: string, delegated: ReadonlyMap<string, string>): Topology {
+    const { file, host, directory } = this.#options;
+    const topology = parseTopology(text, { file, host, delegated });
+    this.#delegated = directory ? readDelegated(join(directory(topology.name), DELEGATED_FILE)) : delegated;
+    if (isEqual(delegated, this.#delegated)) return topology;
+    return parseTopology(text, { file, host, delegated: this.#delegated });
+  }
+
+  /** undefined: nothing is remembered */
+  #delegatedPath(): string | undefined {
+    const directory = this.#state && this.#options.directory?.(this.#state.topology.name);
+    return directory === undefined ? undefined : join(directory, DELEGATED_FILE);
+  }
+
+  #readDelegated(): ReadonlyMap<string, string> {
+    const path = this.#delegatedPath();
+    return path === undefined ? new Map() : readDelegated(path);
   }
 
   #replace(parsed: Topology): void {

@@ -1,4 +1,5 @@
 /** The sections of a topology file as written: shapes and single values checked, references not yet. */
+import { DELEGATED_POOL } from '../model/subnet.ts';
 import type { Given, Item, Section } from './document.ts';
 
 export const IPV6_MODES = ['slaac', 'dhcpv6-stateless', 'dhcpv6-stateful'] as const;
@@ -45,7 +46,9 @@ export function readSubnet(section: Section, kind = 'subnet') {
   const entry = {
     ...head,
     network: section.text('network'),
-    cidr: section.required('cidr', section.cidr('cidr'), 'add one, like 10.0.0.0/24'),
+    cidr: section.cidr('cidr'),
+    /** where its prefix comes from, if not from the file */
+    pool: section.choice('subnetpool_id', [DELEGATED_POOL]),
     ipVersion: section.integer('ip_version', 4, 6),
     noGateway: section.isNull('gateway_ip'),
     gateway: section.ip('gateway_ip'),
@@ -63,6 +66,7 @@ export function readSubnet(section: Section, kind = 'subnet') {
     raMode: section.choice('ipv6_ra_mode', IPV6_MODES),
     addressMode: section.choice('ipv6_address_mode', IPV6_MODES),
   };
+  if (!entry.pool) section.required('cidr', entry.cidr, 'add one, like 10.0.0.0/24');
   section.done();
   return entry;
 }

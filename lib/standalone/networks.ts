@@ -8,6 +8,7 @@ import {
   parseCidr,
   parseIp,
 } from '../model/ip.ts';
+import { UNDELEGATED } from '../model/subnet.ts';
 import type { Context } from './context.ts';
 import type { NetworkEntry, SubnetEntry } from './entries.ts';
 import type { AllocationPool, TopologyNetwork, TopologySubnet } from './topology.ts';
@@ -135,26 +136,40 @@ function checkModes(entry: SubnetEntry, cidr: Cidr, enableDhcp: boolean): void {
   }
 }
 
-function resolveSubnet(context: Context, entry: SubnetEntry, network: TopologyNetwork): void {
+/** What the Networking API asks of a subnet whose prefix is delegated. */
+function checkDelegated(entry: SubnetEntry, network: TopologyNetwork): boolean {
   const { section } = entry;
-  const given = entry.cidr?.value;
-  const path = entry.name?.value ?? given ?? `at ${entry.at}`;
-  const id = entry.id?.value ?? context.makeId('network', network.name, 'subnet', path);
-  const names = [entry.name?.value, given];
-  if (given === undefined) {
-    context.incomplete.add(network.id);
-    context.subnets.add(id, names, entry.at, undefined, network.id);
-    return;
-  }
-  const cidr = parseCidr(given);
-  checkCidr(entry, cidr);
+  const before = section.source.problems.length;
+  const unfit = { cidr: entry.cidr, gateway_ip: entry.gateway, allocation_pools: entry.pools };
+  for (const [key, value] of Object.entries(unfit))
+    if (value) section.wrong(`has subnetpool_id and ${key}, which comes with the prefix`, `remove ${key}`);
+  if (!entry.name) section.wrong('has subnetpool_id and no name to know it by', "add 'name'");
+  if (entry.ipVersion?.value === 4) section.wrong('only IPv6 prefixes are delegated', 'write ip_version: 6');
+  for (const mode of [entry.raMode, entry.addressMode])
+    if (mode?.value !== 'slaac' && mode?.value !== 'dhcpv6-stateless') {
+      section.wrong(
+        'has subnetpool_id, and hosts that do not make their own addresses',
+        'set ipv6_ra_mode and ipv6_address_mode to slaac or dhcpv6-stateless',
+      );
+      break;
+    }
+  if (network.external)
+    section.wrong('has subnetpool_id on an external network', 'put it on an internal one');
+  return section.source.problems.length === before;
+}
+
+function subnetOf(
+  entry: SubnetEntry,
+  network: TopologyNetwork,
+  { id, cidr }: { readonly id: string; readonly cidr: Cidr },
+): TopologySubnet {
   const enableDhcp = entry.enableDhcp ?? !network.external;
   checkModes(entry, cidr, enableDhcp);
   if (enableDhcp && cidr.prefix >= bitsOf(cidr) - 1) {
-    section.wrong(`${cidr.text} is too small for DHCP`, 'use a shorter prefix or enable_dhcp: false');
+    entry.section.wrong(`${cidr.text} is too small for DHCP`, 'use a shorter prefix or enable_dhcp: false');
   }
   const gateway = gatewayOf(entry, cidr);
-  const subnet: TopologySubnet = {
+  return {
     id,
     name: entry.name?.value ?? '',
     network_id: network.id,
@@ -168,7 +183,32 @@ function resolveSubnet(context: Context, entry: SubnetEntry, network: TopologyNe
     enable_dhcp: enableDhcp,
     ipv6_ra_mode: entry.raMode?.value ?? null,
     ipv6_address_mode: entry.addressMode?.value ?? null,
+    subnetpool_id: entry.pool?.value ?? null,
   };
+}
+
+function resolveSubnet(context: Context, entry: SubnetEntry, network: TopologyNetwork): void {
+  const { section } = entry;
+  const given = entry.pool ? undefined : entry.cidr?.value;
+  const path = entry.name?.value ?? given ?? `at ${entry.at}`;
+  const id = entry.id?.value ?? context.makeId('network', network.name, 'subnet', path);
+  const names = [entry.name?.value, given];
+  if (entry.pool) {
+    const cidr = context.delegated.get(id) ?? UNDELEGATED;
+    const subnet = checkDelegated(entry, network) && subnetOf(entry, network, { id, cidr: parseCidr(cidr) });
+    if (subnet) network.subnets.push(subnet);
+    else context.incomplete.add(network.id);
+    context.subnets.add(id, names, entry.at, subnet || undefined, network.id);
+    return;
+  }
+  if (given === undefined) {
+    context.incomplete.add(network.id);
+    context.subnets.add(id, names, entry.at, undefined, network.id);
+    return;
+  }
+  const cidr = parseCidr(given);
+  checkCidr(entry, cidr);
+  const subnet = subnetOf(entry, network, { id, cidr });
   const overlapping = network.subnets.find((other) => cidrsOverlap(other.cidr, cidr));
   if (overlapping) {
     section.source.report(

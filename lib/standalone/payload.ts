@@ -105,7 +105,6 @@ function subnetPayload(subnet: TopologySubnet) {
     ...own,
     service_types: [],
     shared: false,
-    subnetpool_id: null,
     ...standard,
     ...rowNumber(subnet.id),
     ...owner(project_id),
@@ -127,13 +126,20 @@ function networkPayload(lookup: Lookup, network: TopologyNetwork, ports: readonl
 }
 export type NetworkPayload = ReturnType<typeof networkPayload>;
 
-const routerSubnet = ({ id, cidr, gateway_ip, dns_nameservers, ipv6_ra_mode }: TopologySubnet) => ({
+const routerSubnet = ({
   id,
   cidr,
   gateway_ip,
   dns_nameservers,
   ipv6_ra_mode,
-  subnetpool_id: null,
+  subnetpool_id,
+}: TopologySubnet) => ({
+  id,
+  cidr,
+  gateway_ip,
+  dns_nameservers,
+  ipv6_ra_mode,
+  subnetpool_id,
 });
 
 /** A port with what the server adds for the L3 agent. */

@@ -6,6 +6,7 @@
  */
 import { cidrContains, eui64, ipFromValue, parseCidr, parseIp } from '../model/ip.ts';
 import { DEVICE_OWNER, ROUTER_INTERFACE_OWNERS } from '../model/port.ts';
+import { UNDELEGATED } from '../model/subnet.ts';
 import type { Context } from './context.ts';
 import type { Given } from './document.ts';
 import type { FixedIpEntry, PortEntry } from './entries.ts';
@@ -262,7 +263,7 @@ function allocateRest(context: Context, book: AddressBook, plan: PortPlan): void
 function addAutoAddresses(plan: PortPlan): void {
   if (ROUTER_INTERFACE_OWNERS.has(plan.device_owner)) return;
   for (const subnet of plan.network.subnets) {
-    if (!isAutoAddress(subnet)) continue;
+    if (!isAutoAddress(subnet) || subnet.cidr === UNDELEGATED) continue;
     if (plan.device_owner === DEVICE_OWNER.dhcp && !subnet.enable_dhcp) continue;
     const ip_address = eui64(subnet.cidr, plan.mac_address);
     plan.fixed_ips.push({ subnet, subnet_id: subnet.id, ip_address });

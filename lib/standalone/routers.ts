@@ -1,6 +1,7 @@
 /** Routers of a topology: their gateway and interface ports, and what the subnets of a router must not do. */
 import { cidrsOverlap } from '../model/ip.ts';
 import { DEVICE_OWNER } from '../model/port.ts';
+import { UNDELEGATED } from '../model/subnet.ts';
 import type { Context } from './context.ts';
 import type { InterfaceEntry, RouterEntry } from './entries.ts';
 import { type PortPlan, planPort, wantedOf } from './ports.ts';
@@ -64,6 +65,10 @@ function takePort(context: Context, plan: RouterPlan, given: InterfaceEntry): vo
   plan.interfaces.push({ port, at: given.at });
 }
 
+/** IPv6 subnets of a network are on one port of the router; a delegated one has a port to itself. */
+const isShareable = (subnet: TopologySubnet | undefined): boolean =>
+  subnet?.ip_version === 6 && subnet.subnetpool_id === null;
+
 /**
  * An interface by subnet: a new port with the subnet's gateway address. IPv6 subnets of one network
  * share a port, as they do in Neutron.
@@ -90,8 +95,8 @@ function plugSubnet(context: Context, plan: RouterPlan, given: InterfaceEntry): 
     ({ port }) =>
       port.network === network &&
       port.name === '' &&
-      port.wanted?.every((one) => one.subnet?.ip_version === 6) &&
-      subnet.ip_version === 6,
+      port.wanted?.every((one) => isShareable(one.subnet)) &&
+      isShareable(subnet),
   );
   if (shared) {
     shared.port.wanted?.push({ subnet, address });
@@ -149,6 +154,7 @@ function checkSubnets(context: Context, plan: RouterPlan): void {
     // Several addresses of one port on one subnet are fine.
     const own = new Set(port.fixed_ips.map(({ subnet }) => subnet));
     for (const subnet of own) {
+      if (subnet.cidr === UNDELEGATED) continue;
       const other = [...seen].find((one) => cidrsOverlap(one.cidr, subnet.cidr));
       if (other === subnet) {
         const message = `${subject}: two interfaces on subnet ${subnet.name || subnet.cidr}`;

@@ -38,9 +38,10 @@ export class Site extends AgentProcess {
    */
   static async open(settings: SiteSettings): Promise<Site> {
     const { file, host, root, roles, packageRoot, log, stay } = settings;
-    const controller = new Controller({ file, host });
+    const directoryOf = (name: string): string => join(resolve(root), name);
+    const controller = new Controller({ file, host, directory: directoryOf });
     const topology = await controller.open();
-    const directory = join(resolve(root), topology.name);
+    const directory = directoryOf(topology.name);
     const release = await takeRoles(directory, roles);
     return new Site(controller, { directory, packageRoot, log, heal: stay, release });
   }

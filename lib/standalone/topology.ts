@@ -2,6 +2,7 @@
  * The topology file: YAML in the vocabulary of the Networking API, read into a validated Topology.
  * The same text, file name and host always give the same ids, MACs and addresses.
  */
+import type { DELEGATED_POOL } from '../model/subnet.ts';
 import { newContext } from './context.ts';
 import { type Section, Source } from './document.ts';
 import {
@@ -48,6 +49,8 @@ export interface TopologySubnet {
   readonly enable_dhcp: boolean;
   readonly ipv6_ra_mode: Ipv6Mode | null;
   readonly ipv6_address_mode: Ipv6Mode | null;
+  /** not null: the prefix is delegated to its router, and `cidr` is UNDELEGATED until then */
+  readonly subnetpool_id: typeof DELEGATED_POOL | null;
 }
 
 export interface TopologyNetwork {
@@ -137,6 +140,8 @@ export interface TopologyOptions {
   readonly file: string;
   /** the machine's name, unless the file says another one */
   readonly host: string;
+  /** prefixes delegated so far: CIDR by subnet id */
+  readonly delegated?: ReadonlyMap<string, string>;
 }
 
 const baseName = (file: string): string =>
@@ -181,7 +186,7 @@ function resolve(source: Source, root: Section, options: TopologyOptions): Topol
   const entries = readSections(root);
   const name = entries.name?.value ?? baseName(options.file);
   const host = entries.host?.value ?? options.host;
-  const context = newContext(source, name, host);
+  const context = newContext(source, name, host, options.delegated);
   resolveNetworks(context, entries.networks, entries.subnets);
   planDhcpPorts(context);
   for (const entry of entries.ports) planPortEntry(context, entry);

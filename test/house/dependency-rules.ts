@@ -12,6 +12,7 @@ export interface Rule {
 const PURE: readonly RegExp[] = [
   /^lib\/model\//,
   /^lib\/announcement\/(?!farewell)/,
+  /^lib\/prefix-delegation\/(message|exchange)\.ts$/,
   /^lib\/kernel\/nft-(address|expression|rule|messages|batch)\.ts$/,
   /^lib\/namespace\/(rows|delta|difference|plan|ownership|nft-text|describe|describe-change)\.ts$/,
   /^(lib|agents)\/.*\/compile\//,

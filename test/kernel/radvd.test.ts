@@ -46,7 +46,11 @@ describe('radvd of a router', () => {
     complaints.length = 0;
     reconciler = new Reconciler({ heal: true, onError: (message) => complaints.push(message) });
     agent = createL3Agent({
-      plugin: { syncRouters: async () => payloads, updateFloatingIpStatuses: async () => {} },
+      plugin: {
+        syncRouters: async () => payloads,
+        updateFloatingIpStatuses: async () => {},
+        updatePrefixes: async () => {},
+      },
       reconciler,
       options: options(),
       host: { name: 'vdt', radvd: readTemplate(findPackageRoot(), RADVD_TEMPLATE) },

@@ -79,7 +79,11 @@ afterEach(async () => {
 describe('routers', () => {
   const agentOf = (payloads: readonly unknown[]) =>
     createL3Agent({
-      plugin: { syncRouters: async () => [...payloads], updateFloatingIpStatuses: async () => {} },
+      plugin: {
+        syncRouters: async () => [...payloads],
+        updateFloatingIpStatuses: async () => {},
+        updatePrefixes: async () => {},
+      },
       reconciler: remembering(),
       options: l3Options({
         namespace_suffix: SUFFIX,

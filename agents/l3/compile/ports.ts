@@ -1,6 +1,7 @@
-import { parseIp } from '../../../lib/model/ip.ts';
+import { cidrContains, parseIp } from '../../../lib/model/ip.ts';
 import type { Router } from '../../../lib/model/router.ts';
 import type { RouterPort } from '../../../lib/model/router-port.ts';
+import { UNDELEGATED } from '../../../lib/model/subnet.ts';
 import { type AddressRow, address, type RowGroup } from '../../../lib/namespace/rows.ts';
 import { deviceName } from '../../../lib/wiring/bridge.ts';
 import { plugPort, type Wiring } from '../../../lib/wiring/wiring.ts';
@@ -16,6 +17,9 @@ export const portMtu = (port: RouterPort): number => port.mtu ?? DEFAULT_MTU;
 export const portsWithoutMtu = (router: Router): RouterPort[] =>
   [...router._interfaces, ...(router.gw_port ? [router.gw_port] : [])].filter((port) => port.mtu == null);
 
+/** An address for the time until a prefix is delegated, which is none. */
+const isProvisional = (ip: string): boolean => cidrContains(UNDELEGATED, ip);
+
 /**
  * The fixed addresses of a port on its device, announced once added. One without a length is for the host alone, as
  * with Neutron's agent: the first address of its subnet brings the route of the link.
@@ -24,11 +28,13 @@ export const portAddresses = (
   port: RouterPort,
   where: { readonly ns: string; readonly dev: string; readonly flushConntrack?: boolean },
 ): AddressRow[] =>
-  port.fixed_ips.map(({ ip_address, prefixlen }) => {
-    const { family, text: ip } = parseIp(ip_address);
-    const prefix = prefixlen ?? (family === 4 ? 32 : 128);
-    return address({ ...where, ip, prefix, family, broadcast: family === 4, announce: true });
-  });
+  port.fixed_ips
+    .filter(({ ip_address }) => !isProvisional(ip_address))
+    .map(({ ip_address, prefixlen }) => {
+      const { family, text: ip } = parseIp(ip_address);
+      const prefix = prefixlen ?? (family === 4 ? 32 : 128);
+      return address({ ...where, ip, prefix, family, broadcast: family === 4, announce: true });
+    });
 
 interface Place {
   readonly ns: string;

@@ -5,14 +5,17 @@ const option = declaring('DEFAULT', 'neutron/conf/agent/l3/config.py');
 const common = declaring('DEFAULT', 'neutron/conf/agent/common.py');
 const service = declaring('DEFAULT', 'neutron/conf/service.py');
 const DUE = 'a full sync begins when there is a reason, and again with growing pauses when it fails';
-const PREFIX_DELEGATION =
-  'Neutron removed prefix delegation in 26.0, and its client dibbler is not maintained';
+const PREFIX_DELEGATION = 'the agent asks for prefixes itself, and starts no client for it';
 
 const mark = string({
   check: (text) =>
     /^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) && (Number(text) & 0xffff) !== 0
       ? undefined
       : 'a number such as 0x1 with a bit set in its low 16 bits',
+});
+const enterpriseNumber = string({
+  check: (text) =>
+    /^[0-9]{1,10}$/.test(text) && Number(text) <= 0xffff_ffff ? undefined : 'a number of at most 32 bits',
 });
 const linkLocal = string({
   check: (text) =>
@@ -53,8 +56,13 @@ export const l3Options = [
     unused: PREFIX_DELEGATION,
   }),
   common('pd_dhcp_driver', string(), 'dibbler', 'client of prefix delegation', { unused: PREFIX_DELEGATION }),
-  common('pd_confs', string(), '$state_path/pd', 'its directory', { unused: PREFIX_DELEGATION }),
-  common('vendor_pen', string(), '8888', 'its enterprise number', { unused: PREFIX_DELEGATION }),
+  common('pd_confs', string(), '$state_path/pd', 'directory of delegated prefixes'),
+  common(
+    'vendor_pen',
+    enterpriseNumber,
+    '8888',
+    'IANA enterprise number in the identifiers by which a delegating server knows subnets',
+  ),
 ];
 
 const ha = declaring('DEFAULT', 'neutron/conf/agent/l3/ha.py');

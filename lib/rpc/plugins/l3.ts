@@ -70,6 +70,11 @@ export class L3PluginApi implements L3Plugin {
     await this.#call('update_floatingip_statuses', '1.1', { router_id: routerId, fip_statuses: statuses });
   }
 
+  /** CIDRs by subnet id. Servers since Neutron 26 do not have this, nor subnets that need it. */
+  async updatePrefixes(prefixes: Readonly<Record<string, string>>): Promise<void> {
+    await this.#call('process_prefix_update', '1.6', { subnets: prefixes });
+  }
+
   /** Aliases of the server's service plugins, such as 'L3_ROUTER_NAT'. */
   async getServicePluginList(): Promise<string[]> {
     return checked('get_service_plugin_list', ids, await this.#call('get_service_plugin_list', '1.3', {}));

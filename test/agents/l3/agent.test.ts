@@ -28,6 +28,7 @@ function world(knownRouters: string[] = [], refuse?: (id: string) => string | un
       if (broken.status) throw new Error('the broker does not answer');
       statuses.push([router, changes]);
     },
+    updatePrefixes: async () => {},
   };
   const built = new Map<string, readonly RowGroup[]>();
   const removed: string[] = [];

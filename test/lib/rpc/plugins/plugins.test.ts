@@ -27,6 +27,7 @@ const asking: Readonly<Record<string, (api: Api, args: Args) => Promise<unknown>
   get_service_plugin_list: ({ l3 }) => l3.getServicePluginList(),
   update_floatingip_statuses: ({ l3 }, args) =>
     l3.updateFloatingIpStatuses(text(args.router_id), args.fip_statuses as Record<string, 'ACTIVE'>),
+  process_prefix_update: ({ l3 }, args) => l3.updatePrefixes(args.subnets as Record<string, string>),
   get_ports_by_subnet: ({ l3 }, args) => l3.getPortsBySubnet(text(args.subnet_id)),
   get_agent_gateway_port: ({ l3 }, args) => l3.getAgentGatewayPort(text(args.network_id)),
   update_ha_routers_states: ({ l3 }, args) =>
