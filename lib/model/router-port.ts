@@ -15,6 +15,7 @@ import {
   orNull,
   type Read,
   type Reader,
+  text,
 } from './reader.ts';
 
 /** A subnet beside a router port: what the L3 agent is told of it (Neutron: db/l3_db.py). */
@@ -24,7 +25,7 @@ const routerSubnet = object({
   gateway_ip: orNull(ip),
   dns_nameservers: listOf(ip),
   ipv6_ra_mode: ipv6Mode,
-  subnetpool_id: freeText,
+  subnetpool_id: orNull(text),
 });
 export type RouterSubnet = Read<typeof routerSubnet>;
 
