@@ -88,5 +88,5 @@ export async function wantedRecords(controller: Controller): Promise<Map<string,
 /** Options `viaduct up` would use for this topology. */
 export const wantedOptions = (controller: Controller, directory: string): DeploymentFacts['options'] => ({
   l3: standaloneL3Options(controller.topology.l3, directory),
-  dhcp: standaloneDhcpOptions(controller.topology.dhcp, directory),
+  dhcp: standaloneDhcpOptions(controller.topology, directory),
 });

@@ -8,6 +8,7 @@ import { parseNetwork } from '../../lib/model/network.ts';
 import type { RowGroup } from '../../lib/namespace/rows.ts';
 import { agentPart } from '../../lib/standalone/agent-part.ts';
 import type { OwnerRecord, Part, Site } from '../../lib/standalone/site.ts';
+import type { Topology } from '../../lib/standalone/topology.ts';
 import { createDhcpAgent } from './agent.ts';
 import { compileNetwork, type DhcpHost } from './compile/network.ts';
 import { closedDirectory, networksOnDisk } from './directory.ts';
@@ -20,11 +21,14 @@ export const standaloneHost = (name: string, packageRoot: string): DhcpHost => {
   return { name, ipv6, hostTags: true, inotify: true, ...radvd };
 };
 
-/** Options for a deployment: those of its topology file; files are in its state directory. */
+/**
+ * Options for a deployment: those of its topology file, where section l3 says how advertisements are sent, whoever
+ * does; files are in its state directory.
+ */
 export const standaloneDhcpOptions = (
-  topology: Readonly<Record<string, unknown>>,
+  { l3, dhcp }: Pick<Topology, 'l3' | 'dhcp'>,
   directory: string,
-): DhcpOptions => dhcpOptions({ ...topology, dhcp_confs: join(directory, 'dhcp') });
+): DhcpOptions => dhcpOptions({ ...l3, ...dhcp, dhcp_confs: join(directory, 'dhcp') });
 
 /** Rows of a recorded network, as it was last asked for; undefined: the record is another agent's. */
 export function compileNetworkRecord(
@@ -37,9 +41,10 @@ export function compileNetworkRecord(
 }
 
 export function createDhcpPart(site: Site): { part: Part; options: DhcpOptions } {
-  const { host: name, dhcp } = site.controller.topology;
+  const { topology } = site.controller;
+  const { host: name } = topology;
   const host = standaloneHost(name, site.packageRoot);
-  const options = standaloneDhcpOptions(dhcp, site.directory);
+  const options = standaloneDhcpOptions(topology, site.directory);
   site.adopt(['network'], (record) => compileNetworkRecord(record, host, options));
   const closed = closedDirectory(options.dhcp_confs);
   if (closed)

@@ -18,7 +18,7 @@ function readHead(section: Section, kind: string) {
 const readProject = (section: Section) =>
   section.word('project', /^[\w.@-]{1,255}$/, 'a project id', "use letters, digits, '.', '_', '-' or '@'");
 
-const readDomain = (section: Section, key: string) =>
+export const readDomain = (section: Section, key: string) =>
   section.word(
     key,
     /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?$/i,
@@ -249,31 +249,6 @@ export function readFloatingIp(section: Section) {
   return entry;
 }
 export type FloatingIpEntry = ReturnType<typeof readFloatingIp>;
-
-/** Keys and defaults are those of Neutron's dhcp_agent.ini. */
-export function readDhcp(section: Section | undefined) {
-  const settings = {
-    /** seconds; -1 = infinite */
-    dhcp_lease_duration: section?.integer('dhcp_lease_duration', -1, 4_294_967_295)?.value ?? 86_400,
-    dns_domain: (section && readDomain(section, 'dns_domain')?.value) ?? 'openstacklocal',
-    enable_isolated_metadata: section?.flag('enable_isolated_metadata') ?? true,
-    force_metadata: section?.flag('force_metadata') ?? false,
-    enable_metadata_network: section?.flag('enable_metadata_network') ?? false,
-    /** not Neutron's: router advertisements for IPv6 subnets that no router has */
-    enable_isolated_ra: section?.flag('enable_isolated_ra') ?? true,
-    dhcp_broadcast_reply: section?.flag('dhcp_broadcast_reply') ?? false,
-    /** seconds; 0 = dnsmasq's default */
-    dhcp_renewal_time: section?.integer('dhcp_renewal_time', 0, 4_294_967_295)?.value ?? 0,
-    dhcp_rebinding_time: section?.integer('dhcp_rebinding_time', 0, 4_294_967_295)?.value ?? 0,
-    dnsmasq_dns_servers:
-      section?.all('dnsmasq_dns_servers', (item) => item.ip()).map((one) => one.value) ?? [],
-    dnsmasq_local_resolv: section?.flag('dnsmasq_local_resolv') ?? false,
-    dnsmasq_lease_max: section?.integer('dnsmasq_lease_max', 1, 16_777_216)?.value ?? 16_777_216,
-  };
-  section?.done();
-  return settings;
-}
-export type DhcpSettings = ReturnType<typeof readDhcp>;
 
 /** Keys are those of Neutron's metadata_agent.ini. */
 export function readMetadata(section: Section | undefined) {

@@ -26,6 +26,8 @@ export function readL3(section: Section | undefined) {
       section?.choice('adv_default_preference', ['low', 'medium', 'high'])?.value ?? ('medium' as const),
     adv_valid_lifetime: seconds('adv_valid_lifetime', 1, 4_294_967_295) ?? 86_400,
     adv_preferred_lifetime: seconds('adv_preferred_lifetime', 1, 4_294_967_295) ?? 14_400,
+    /** enterprise number by which a delegating server knows subnets */
+    vendor_pen: seconds('vendor_pen', 0, 4_294_967_295) ?? 8888,
   };
   const problem = section && announcementProblem(settings);
   if (problem) section.wrong(`${problem.option} ${problem.message}`, 'change one of the two');

@@ -4,13 +4,12 @@
  */
 import type { DELEGATED_POOL } from '../model/subnet.ts';
 import { newContext } from './context.ts';
+import { type DhcpSettings, readDhcp } from './dhcp-settings.ts';
 import { type Section, Source } from './document.ts';
 import {
   type CONFIGURE,
-  type DhcpSettings,
   type Ipv6Mode,
   type MetadataSettings,
-  readDhcp,
   readFloatingIp,
   readInstance,
   readMetadata,

@@ -49,7 +49,7 @@ describe('single mistakes', () => {
     [
       'an unknown key like no other',
       'ports: []\ndhcp: {frobnicate: 1}',
-      `t.yaml:2:8: the topology: dhcp: unknown key "frobnicate" — remove it; known keys are dhcp_broadcast_reply, `,
+      `t.yaml:2:8: the topology: dhcp: unknown key "frobnicate" — remove it; known keys are bulk_reload_interval, `,
     ],
     [
       'a missing name',
@@ -217,6 +217,8 @@ describe('single mistakes', () => {
       'networks: [{name: a, id: 11111111-1111-4111-8111-111111111111}, {name: b, id: 11111111-1111-4111-8111-111111111112}]',
       'so their devices would have one name — choose ids that differ in the first 11 characters',
     ],
+    ['a relative path in dhcp', 'dhcp: {dnsmasq_config_file: x}', '"x" is not an absolute path'],
+    ['a bad name server in dhcp', 'dhcp: {dnsmasq_dns_servers: ["192.0.2.1#x"]}', 'is not a name server'],
     ['a bad bool in dhcp', 'dhcp: {force_metadata: 3}', `force_metadata: "3" is not true or false`],
     [
       'a bad metadata port',
