@@ -52,15 +52,36 @@ export function parseNetwork(payload: unknown): Network {
   const subnets = readList(SUBNETS, own.subnets, subject, 'subnets');
   const others = readList(SUBNETS, own.non_local_subnets, subject, 'non_local_subnets');
   const ports = readList(PORTS, own.ports, subject, 'ports');
+  const near = withoutUndelegated(subnets.found, ports.found);
+  const far = ofOtherSegments(near.subnets);
   const result: Network = {
     ...own,
-    ...withoutUndelegated(subnets.found, ports.found),
-    non_local_subnets: others.found,
-    problems: [subnets, others, ports].flatMap(({ problems }) => problems),
+    ...near,
+    subnets: far.length === 0 ? near.subnets : near.subnets.filter((one) => !far.includes(one)),
+    non_local_subnets: [...far, ...others.found],
+    problems: [
+      ...[subnets, others, ports].flatMap(({ problems }) => problems),
+      ...far.map((one) => `${subject}: subnet ${one.id}: ${SECOND_SEGMENT}`),
+    ],
     unread: { subnets: [...subnets.lost, ...others.lost], ports: ports.lost },
   };
   if (key) known.set(key, result);
   return result;
+}
+
+const SECOND_SEGMENT =
+  'this host is in several segments of the network, of which this version serves one: clients in the segment of this subnet are not served';
+
+/** null: not part of a routed network */
+export const segmentOf = ({ segment_id }: Subnet): string | null =>
+  typeof segment_id === 'string' ? segment_id : null;
+
+/** Subnets of other segments than the first (so that it stays the same one whatever else comes and goes). */
+function ofOtherSegments(subnets: readonly Subnet[]): Subnet[] {
+  const segments = new Set(subnets.map(segmentOf).filter((one) => one !== null));
+  if (segments.size < 2) return [];
+  const [served] = [...segments].sort();
+  return subnets.filter((one) => ![served, null].includes(segmentOf(one)));
 }
 
 /** A subnet that waits for its prefix is not there yet, and nobody has an address on it. */

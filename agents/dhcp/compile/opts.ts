@@ -1,12 +1,12 @@
 /** The file `opts`: options by subnet and by port (`neutron/agent/linux/dhcp.py`). */
 import { isIp } from '../../../lib/model/ip.ts';
-import type { Network } from '../../../lib/model/network.ts';
+import { type Network, segmentOf } from '../../../lib/model/network.ts';
 import { DEVICE_OWNER, type Port } from '../../../lib/model/port.ts';
 import type { Subnet } from '../../../lib/model/subnet.ts';
 import type { DhcpOptions } from '../options.ts';
 import { optionsOfPort } from './hosts.ts';
 import { ownPort, portTag, subnetTag } from './identity.ts';
-import { allSubnets, configuredPorts, isIsolated, segmentOf } from './subnets.ts';
+import { allSubnets, configuredPorts, isIsolated } from './subnets.ts';
 import { fitsLine, isOptionName, isOptionValue, shown, type Warn } from './text.ts';
 
 export interface OptsInput {

@@ -47,6 +47,3 @@ export const isIsolated = (subnet: Subnet, network: Network): boolean =>
       ROUTER_INTERFACE_OWNERS.has(port.device_owner) &&
       port.fixed_ips.some((fixed) => fixed.subnet_id === subnet.id && fixed.ip_address === subnet.gateway_ip),
   );
-
-/** null: not part of a routed network */
-export const segmentOf = (subnet: Subnet): unknown => subnet.segment_id ?? null;

@@ -106,3 +106,31 @@ describe('a subnet that is not as it should be', () => {
     expect(() => read({ mtu: 20 })).toThrow(PayloadError);
   });
 });
+
+describe('a host that is in several segments of a network', () => {
+  const routed = (number: number, segment_id: string | null, cidr: string) =>
+    subnet({ id: id(number), segment_id, cidr, gateway_ip: null });
+
+  it('serves the first of them, and says which subnets it does not serve', () => {
+    const { subnets, non_local_subnets, problems } = read({
+      subnets: [routed(5, 'b', '10.5.0.0/24'), routed(6, 'a', '10.6.0.0/24'), routed(7, 'a', '10.7.0.0/24')],
+      non_local_subnets: [routed(8, 'c', '10.8.0.0/24')],
+    });
+    expect(subnets.map((one) => one.id)).toEqual([id(6), id(7)]);
+    expect(non_local_subnets.map((one) => one.id)).toEqual([id(5), id(8)]);
+    expect(problems).toEqual([
+      expect.stringContaining(`network ${id(3)}: subnet ${id(5)}: this host is in several segments`),
+    ]);
+  });
+
+  it('is not one that is in one of them, or whose network has none', () => {
+    for (const [one, other] of [
+      ['a', 'a'],
+      [null, null],
+      [null, 'a'],
+    ] as const)
+      expect(
+        read({ subnets: [routed(5, one, '10.5.0.0/24'), routed(6, other, '10.6.0.0/24')] }),
+      ).toMatchObject({ subnets: [{ id: id(5) }, { id: id(6) }], problems: [] });
+  });
+});
