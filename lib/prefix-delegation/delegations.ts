@@ -119,29 +119,31 @@ export class Delegations implements PrefixDelegation {
         left.map((subnet) => ({ subnet, cidr: UNDELEGATED })),
       );
     }
-    const going = [...this.of(router).values()].filter(({ subnet }) => !kept.has(subnet));
+    const going = this.of(router).filter(({ subnet }) => !kept.has(subnet));
     await Promise.all(going.map((client) => this.giveBack(client)));
-    if (this.of(router).size === 0) this.forget(router);
+    if (this.of(router).length === 0) this.forget(router);
     return going.map(({ subnet }) => subnet);
   }
 
   want(router: string, uplink: Uplink, wanted: readonly WantedPrefix[]): void {
     if (wanted.length === 0) return;
     if (!this.lines.has(router)) this.lines.set(router, { uplink });
+    const clients = this.clients.get(router) ?? new Map<string, Client>();
+    this.clients.set(router, clients);
     for (const { subnet, cidr } of wanted) {
-      if (this.of(router).has(subnet)) continue;
+      if (clients.has(subnet)) continue;
       endPredecessor(this.settings.directory, router, subnet);
       const id = subnetDuid(this.settings.vendorPen, subnet);
       const state = begin(cidr, this.leases.read(router, subnet, id), environment());
       const client: Client = { router, subnet, id, state, lost: false };
-      this.of(router).set(subnet, client);
+      clients.set(subnet, client);
       this.wake(client);
     }
   }
 
   prefixes(router: string): Record<string, string> {
     return Object.fromEntries(
-      [...this.of(router).values()].flatMap(({ subnet, state, lost }) => {
+      this.of(router).flatMap(({ subnet, state, lost }) => {
         const prefix = prefixOf(state) ?? (lost ? UNDELEGATED : undefined);
         return prefix === undefined ? [] : [[subnet, prefix]];
       }),
@@ -149,14 +151,14 @@ export class Delegations implements PrefixDelegation {
   }
 
   forget(router: string): void {
-    for (const client of this.of(router).values()) this.end(client);
+    for (const client of this.of(router)) this.end(client);
     for (const subnet of this.leases.of(router)) this.leases.remove(router, subnet);
     this.disconnect(router);
   }
 
   close(): void {
     for (const router of [...this.clients.keys()]) {
-      for (const client of this.of(router).values()) this.end(client);
+      for (const client of this.of(router)) this.end(client);
       this.disconnect(router);
     }
   }
@@ -167,10 +169,8 @@ export class Delegations implements PrefixDelegation {
     this.lines.delete(router);
   }
 
-  private of(router: string): Map<string, Client> {
-    const known = this.clients.get(router) ?? new Map<string, Client>();
-    this.clients.set(router, known);
-    return known;
+  private of(router: string): Client[] {
+    return [...(this.clients.get(router)?.values() ?? [])];
   }
 
   // --- the line ------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ export class Delegations implements PrefixDelegation {
 
   private heard(router: string, datagram: Buffer): void {
     const answer = decodeAnswer(datagram);
-    const client = answer && [...this.of(router).values()].find(({ id }) => id === answer.client);
+    const client = answer && this.of(router).find(({ id }) => id === answer.client);
     if (!client) return;
     if (isUseless(answer))
       this.complain(client, 'the server delegates no prefix that hosts could use: none of at most 64 bits');
@@ -272,7 +272,7 @@ export class Delegations implements PrefixDelegation {
     }
     this.end(client);
     this.leases.remove(router, subnet);
-    this.of(router).delete(subnet);
+    this.clients.get(router)?.delete(subnet);
   }
 
   private end(client: Client): void {

@@ -19,6 +19,8 @@ const file = fields({
 
 export class Leases {
   private readonly directory: string;
+  /** subnet ids by router: read once, as most routers have none and are asked about again and again */
+  private known: Map<string, Set<string>> | undefined;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -33,28 +35,49 @@ export class Leases {
   }
 
   write(router: string, subnet: string, client: string, lease: Lease): void {
+    this.routers.set(router, new Set([...this.of(router), subnet]));
     writeAtomically(this.path(router, subnet), `${JSON.stringify({ client, ...lease })}\n`);
   }
 
   /** Of the last one the router's directory goes, too. */
   remove(router: string, subnet: string): void {
+    const left = this.routers.get(router);
+    if (!left?.delete(subnet)) return;
     fs.rmSync(this.path(router, subnet), { force: true });
-    if (this.of(router).length === 0)
-      fs.rmSync(join(this.directory, router), { recursive: true, force: true });
+    if (left.size > 0) return;
+    this.routers.delete(router);
+    fs.rmSync(join(this.directory, router), { recursive: true, force: true });
   }
 
   /** Subnet ids with a lease. */
   of(router: string): string[] {
-    try {
-      const names = fs.readdirSync(join(this.directory, router));
-      return names.flatMap((name) => /^([0-9a-f-]{36})\.json$/.exec(name)?.[1] ?? []);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
+    return [...(this.routers.get(router) ?? [])];
+  }
+
+  private get routers(): Map<string, Set<string>> {
+    this.known ??= new Map(
+      namesIn(this.directory)
+        .filter((name) => UUID.test(name))
+        .map((router) => [router, new Set(namesIn(join(this.directory, router)).flatMap(subnetIn))]),
+    );
+    return this.known;
   }
 
   private path(router: string, subnet: string): string {
     return join(this.directory, router, `${subnet}.json`);
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const subnetIn = (name: string): string[] =>
+  name.endsWith('.json') && UUID.test(name.slice(0, -5)) ? [name.slice(0, -5)] : [];
+
+function namesIn(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
