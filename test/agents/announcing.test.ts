@@ -135,6 +135,10 @@ describe('the DHCP namespace', () => {
     expect(routedPrefixes(routed)).toEqual([CIDR]);
     expect(routedPrefixes(network([v6('slaac', 'slaac')], [own]))).toEqual([]);
   });
+
+  test('does not announce a prefix that was delegated to a router', () => {
+    expect(said(isolated([v6('slaac', 'slaac', { subnetpool_id: 'prefix_delegation' })]))).toBe('nothing');
+  });
 });
 
 describe('a router', () => {

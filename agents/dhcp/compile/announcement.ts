@@ -8,7 +8,7 @@ import type { Template } from '../../../lib/daemon/template.ts';
 import { linkLocal, parseCidr } from '../../../lib/model/ip.ts';
 import type { Network } from '../../../lib/model/network.ts';
 import { ROUTER_INTERFACE_OWNERS } from '../../../lib/model/port.ts';
-import type { Subnet } from '../../../lib/model/subnet.ts';
+import { DELEGATED_POOL, type Subnet } from '../../../lib/model/subnet.ts';
 import type { RowGroup } from '../../../lib/namespace/rows.ts';
 import type { DhcpOptions } from '../options.ts';
 import { dhcpNamespace, networkDirectory } from './identity.ts';
@@ -24,12 +24,15 @@ export function radvdPlace(networkId: string, options: DhcpOptions): RadvdPlace 
   };
 }
 
-/** Subnets whose hosts are to be told by OpenStack, by a router's radvd or by ours. */
+/**
+ * Subnets whose hosts are to be told by OpenStack, by a router's radvd or by ours. A prefix that is delegated to a router
+ * leads nowhere without it, and may be another's by now.
+ */
 const announcedSubnets = (network: Network): Subnet[] =>
   servesNetwork(network)
     ? network.subnets.filter(
-        ({ ip_version, enable_dhcp, ipv6_ra_mode }) =>
-          ip_version === 6 && enable_dhcp && ipv6_ra_mode !== null,
+        ({ ip_version, enable_dhcp, ipv6_ra_mode, subnetpool_id }) =>
+          ip_version === 6 && enable_dhcp && ipv6_ra_mode !== null && subnetpool_id !== DELEGATED_POOL,
       )
     : [];
 
