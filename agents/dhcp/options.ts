@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { announcementShape, consistent } from '../../lib/announcement/options.ts';
-import { isIp } from '../../lib/model/ip.ts';
+import { isForwarder } from '../../lib/model/forwarder.ts';
 import { readOptions } from '../../lib/model/options.ts';
 import {
   fields,
@@ -31,12 +31,7 @@ const domain = where(
     /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(value),
   'must be a domain name such as openstacklocal',
 );
-/** dnsmasq's form of a forwarder: an address, perhaps `#port`, perhaps for one domain: /domain/address */
-const forwarder = where(
-  text,
-  (value) => isIp(value.replace(/^\/[A-Za-z0-9._/-]*\//, '').replace(/#\d{1,5}$/, '')),
-  'must be an IP address such as 192.0.2.53',
-);
+const forwarder = where(text, isForwarder, 'must be an IP address such as 192.0.2.53');
 
 const shape = fields({
   /** directory of the networks' configuration directories */

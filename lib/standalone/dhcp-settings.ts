@@ -1,16 +1,15 @@
 /** Section `dhcp` of a topology file: options of the DHCP agent. */
-import { isIp } from '../model/ip.ts';
+import { isForwarder } from '../model/forwarder.ts';
 import type { Item, Section } from './document.ts';
 import { readDomain } from './entries.ts';
 
 const MOST_SECONDS = 4_294_967_295;
 
-/** An address, perhaps with a port, perhaps for one domain: 192.0.2.1#5353, /lab.example/192.0.2.1 */
 const forwarder = (item: Item) =>
   item.parsed(
     'a name server',
     'write it like 192.0.2.53, 192.0.2.53#5353 or /lab.example/192.0.2.53',
-    (text) => (isIp(text.replace(/^\/[\w./-]*\//, '').replace(/#\d{1,5}$/, '')) ? text : undefined),
+    (text) => (isForwarder(text) ? text : undefined),
   );
 
 const path = (section: Section | undefined, key: string): string =>

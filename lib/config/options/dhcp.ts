@@ -1,4 +1,4 @@
-import { isIp } from '../../model/ip.ts';
+import { isForwarder } from '../../model/forwarder.ts';
 import { boolean, declaring, integer, list, oneOf, string } from '../option.ts';
 
 const option = declaring('DEFAULT', 'neutron/conf/agent/dhcp.py');
@@ -7,12 +7,8 @@ const times = declaring('DEFAULT', 'neutron/conf/agent/common.py');
 
 const DUE = 'a resync begins when there is a reason, and again with growing pauses when it fails';
 
-/** An address, or what dnsmasq's --server takes: addr#port, /domain/addr. Nothing that begins a line or flag. */
 const resolver = string({
-  check: (text) =>
-    isIp(text) || /^(\/[\w.-]+)*\/?[0-9A-Fa-f.:]+(#\d{1,5})?(@[\w.:-]+)?$/.test(text)
-      ? undefined
-      : 'an IP address (with #port, if need be)',
+  check: (text) => (isForwarder(text) ? undefined : 'an IP address (with #port, if need be)'),
 });
 
 /** Where the DHCP agent answers metadata requests. */
