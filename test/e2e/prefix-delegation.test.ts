@@ -135,6 +135,16 @@ describe('prefix delegation', () => {
     expect(server.said('DHCP6_PD_LEASE_ALLOC')).toBe(asked);
   });
 
+  test('[Q1] a gateway that somebody removed is asked on when it is there again', async () => {
+    const { device } = net.gateway('r1');
+    await net.router('r1').sh(`ip link del ${device}`);
+    await until('it is there again', async () => (await net.router('r1').sh('ip -br link')).includes(device));
+    await net.client('a').reaches('2001:db8:e::1');
+    const renewed = server.said('DHCP6_PD_LEASE_RENEW');
+    await until('it goes on renewing', () => server.said('DHCP6_PD_LEASE_RENEW') > renewed, 60_000);
+    expect(server.said('DHCP6_PD_LEASE_ALLOC')).toBe(2);
+  });
+
   test('[Q1] a subnet that leaves its router gives its prefix back, and its hosts hear of it', async () => {
     const [one, two] = [await prefixOf('one'), await prefixOf('two')];
     net.edit((topology) => {
