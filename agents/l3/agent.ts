@@ -133,7 +133,9 @@ export function createL3Agent(settings: L3AgentSettings): L3Agent {
     const { id } = router;
     warnOfMtus(router);
     present.add(id);
+    await prefixes?.giveBack(id, router);
     await report(id, router, () => false);
+    await prefixes?.follow(router);
     solved(id);
     logger.debug({ router: id }, 'router is as it was left');
   }

@@ -70,6 +70,7 @@ describe('a full sync', () => {
       reconciler: {
         setDesired: (...given) => reconciler.setDesired(...given),
         removeOwner: (owner) => reconciler.removeOwner(owner),
+        confirm: (...given) => reconciler.confirm(...given),
         async reconcile(owner) {
           now += 1;
           most = Math.max(most, now);
