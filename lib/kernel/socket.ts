@@ -109,7 +109,7 @@ export function udpSend(options: {
 }
 
 /**
- * A UDP descriptor that takes what arrives on a device, for an event loop (`dgram.Socket.bind({ fd })`).
+ * A UDP descriptor that takes what arrives on a device.
  * @throws KernelError (ENOENT: no such namespace; ENODEV: no such device; EADDRINUSE)
  */
 export function openUdp6(options: { ns: string; device: string; port: number }): number {
@@ -118,3 +118,7 @@ export function openUdp6(options: { ns: string; device: string; port: number }):
     libc.bind(fd, sockaddr('::', options.port), `listen on port ${options.port} of ${options.device}`);
   });
 }
+
+/** @throws KernelError */
+export const sendUdp6 = (fd: number, to: string, port: number, payload: Buffer): void =>
+  void libc.sendto(fd, payload, sockaddr(to, port), `send to [${to}]:${port}`);

@@ -3,8 +3,7 @@
  * In this process, as a program for each would do nothing but wait, and no program of Debian can hold several prefixes
  * of one device apart, give one of them back, and leave the device alone.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { openUdp6 } from '../kernel/socket.ts';
+import { Datagrams } from '../kernel/datagrams.ts';
 import { UNDELEGATED } from '../model/subnet.ts';
 import {
   answered,
@@ -89,7 +88,7 @@ interface Client {
 interface Line {
   readonly uplink: Uplink;
   /** undefined: it could not be opened, or is broken; it is opened when there is something to send */
-  socket?: Socket | undefined;
+  socket?: number | undefined;
 }
 
 const isSame = (a: Uplink, b: Uplink | undefined): boolean => a.ns === b?.ns && a.device === b.device;
@@ -99,6 +98,7 @@ export class Delegations implements PrefixDelegation {
   private readonly leases: Leases;
   /** by router, then by subnet */
   private readonly clients = new Map<string, Map<string, Client>>();
+  private readonly datagrams = new Datagrams();
   /** by router */
   private readonly lines = new Map<string, Line>();
 
@@ -161,6 +161,7 @@ export class Delegations implements PrefixDelegation {
       for (const client of this.of(router)) this.end(client);
       this.disconnect(router);
     }
+    this.datagrams.end();
   }
 
   private disconnect(router: string): void {
@@ -177,38 +178,26 @@ export class Delegations implements PrefixDelegation {
 
   /** The device may be gone, or be another one of that name: then this is broken, and opened again for the next message. */
   private send(client: Client, message: Buffer): void {
-    const line = this.lines.get(client.router);
+    const { router } = client;
+    const line = this.lines.get(router);
     if (!line) return;
+    const where = { ...line.uplink, port: CLIENT_PORT };
     try {
-      line.socket ??= this.open(client.router, line.uplink);
-      line.socket.send(message, SERVER_PORT, ALL_SERVERS, (error) => {
-        if (error) this.unsent(client, line, error);
-      });
+      line.socket ??= this.datagrams.open(where, (datagram) => this.heard(router, datagram));
+      this.datagrams.send(line.socket, ALL_SERVERS, SERVER_PORT, message);
     } catch (error) {
-      this.unsent(client, line, error as Error);
+      this.hangUp(line);
+      const { exchange } = client.state;
+      // It is sent again in its time. At first the device may have no address yet to send from.
+      if (exchange && exchange.sent > FIRST_TRIES)
+        this.complain(client, `nothing can be sent on ${where.device}: ${(error as Error).message}`);
     }
   }
 
-  private open(router: string, uplink: Uplink): Socket {
-    const fd = openUdp6({ ...uplink, port: CLIENT_PORT });
-    const socket = createSocket('udp6');
-    socket.on('error', () => this.hangUp(this.lines.get(router)));
-    socket.on('message', (datagram) => this.heard(router, datagram));
-    socket.bind({ fd });
-    return socket;
-  }
-
-  /** It is sent again in its time. At first the device may have no address yet to send from. */
-  private unsent(client: Client, line: Line, error: Error): void {
-    this.hangUp(line);
-    const { exchange } = client.state;
-    if (exchange && exchange.sent > FIRST_TRIES)
-      this.complain(client, `nothing can be sent on ${line.uplink.device}: ${error.message}`);
-  }
-
   private hangUp(line: Line | undefined): void {
-    line?.socket?.close();
-    if (line) line.socket = undefined;
+    if (line?.socket === undefined) return;
+    this.datagrams.close(line.socket);
+    line.socket = undefined;
   }
 
   private heard(router: string, datagram: Buffer): void {
