@@ -121,7 +121,7 @@ export class Delegations implements PrefixDelegation {
     }
     const going = this.of(router).filter(({ subnet }) => !kept.has(subnet));
     await Promise.all(going.map((client) => this.giveBack(client)));
-    if (this.of(router).length === 0) this.forget(router);
+    if (kept.size === 0) this.forget(router);
     return going.map(({ subnet }) => subnet);
   }
 
