@@ -71,6 +71,7 @@ describe('a full sync', () => {
         setDesired: (...given) => reconciler.setDesired(...given),
         removeOwner: (owner) => reconciler.removeOwner(owner),
         confirm: (...given) => reconciler.confirm(...given),
+        ended: (...given) => reconciler.ended(...given),
         async reconcile(owner) {
           now += 1;
           most = Math.max(most, now);
