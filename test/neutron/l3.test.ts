@@ -122,7 +122,7 @@ describe('a router made over REST', () => {
     expect((await inside().ping('127.0.0.1', { count: 1 })).received).toBe(1);
   });
 
-  it('[B4][B6][B10][O4] has its interface, MTU and default route, on devices the Linux bridge agent has plugged', async () => {
+  it('[B4][B6][B10][O4][Q2] has its interface, MTU and default route, on devices the Linux bridge agent has plugged', async () => {
     const port = await interfaceOf(router.id, net.subnets[0]!);
     const device = `qr-${short(port.id)}`;
     expect(await inside().sh(`ip -br -4 addr show ${device}`)).toContain('10.1.0.1/24');

@@ -51,6 +51,27 @@ export class Tenant {
     agent.start();
   }
 
+  /** An agent with more in its own configuration file for as long as `during` takes; settled before and after. */
+  async withOptions(
+    node: NetworkNode,
+    role: NodeAgent,
+    more: string,
+    during: () => Promise<void>,
+  ): Promise<void> {
+    const [, own] = node.configFiles(role);
+    const text = fs.readFileSync(own!, 'utf8');
+    const change = async (to: string): Promise<void> => {
+      await this.restart(node.agent(role), async () => fs.writeFileSync(own!, to));
+      await this.settled(node, role);
+    };
+    await change(`${text}\n${more}\n`);
+    try {
+      await during();
+    } finally {
+      await change(text);
+    }
+  }
+
   async agent(type: string, host = 'net-1'): Promise<Resource> {
     return await this.soon(`${type} of ${host} is known`, async () => {
       const agents = await this.cloud.server.list('agents');

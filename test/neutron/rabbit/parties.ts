@@ -1,4 +1,5 @@
-import { connect } from 'amqplib';
+import { type ConsumeMessage, connect } from 'amqplib';
+import { type Request, requestOf, unwrap } from '../../../lib/rpc/envelope.ts';
 import { openRpc, type Rpc, rpcOptions } from '../../../lib/rpc/rpc.ts';
 import { createLog } from '../../../lib/telemetry/log.ts';
 
@@ -30,6 +31,19 @@ export async function stranger(port: number) {
   const model = await connect(`amqp://guest:guest@127.0.0.1:${port}`);
   model.on('error', () => undefined);
   return { model, channel: await model.createConfirmChannel() };
+}
+
+/** What is told to all who listen to a fanout exchange, heard beside them until stopped. */
+export async function overhear(port: number, exchange: string) {
+  const { model, channel } = await stranger(port);
+  const messages: Request[] = [];
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, exchange, '');
+  const take = (message: ConsumeMessage | null): void => {
+    if (message) messages.push(requestOf(unwrap(message.content)));
+  };
+  await channel.consume(queue, take, { noAck: true });
+  return { messages: messages as readonly Request[], stop: () => model.close() };
 }
 
 /** Waits until it is so; throws after the time with what it was at last. */
