@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import fs from 'node:fs';
+import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -112,6 +113,8 @@ describe('metadata by Viaduct’s listeners', () => {
   });
 
   it('costs the server nothing once the instance is known: it answers with a server that stands still', async () => {
+    await answered(routed.vm, ROUTED);
+    await answered(isolated.vm, ISOLATED);
     cloud.server.signal('SIGSTOP');
     try {
       for (const [vm, instance] of [
@@ -172,6 +175,23 @@ describe('metadata by Viaduct’s listeners', () => {
     expect(peers).toContain('metadata-agent');
     nova.closeAllConnections();
     nova.close();
+  });
+
+  it('[N21] gives up on a slow metadata service after the time that is set', async () => {
+    const slow = http.createServer((request, response) => {
+      if (request.url?.endsWith('/instance-id'))
+        response.end(`instance ${String(request.headers['x-instance-id'])}`);
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    const port = `[DEFAULT]\nnova_metadata_port = ${(slow.address() as AddressInfo).port}`;
+    const ask = () => routed.vm.curl('http://169.254.169.254/latest/user-data', '-m', '4');
+    const TIMED_OUT = 28;
+    await withOptions(port, async () => expect((await ask()).code).toBe(TIMED_OUT));
+    await withOptions(`${port}\n[metadata_haproxy]\ntimeout_server = 1`, async () =>
+      expect((await ask()).status).toBe(504),
+    );
+    slow.closeAllConnections();
+    slow.close();
   });
 
   it('[N14] refuses an address that asks too often, and no other', async () => {

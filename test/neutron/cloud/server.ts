@@ -61,8 +61,9 @@ export class NeutronServer {
     });
   }
 
+  /** To the server and its workers, which do the work. */
   signal(signal: NodeJS.Signals): void {
-    this.#daemon.signal(signal);
+    for (const { pid } of this.processes) process.kill(pid, signal);
   }
 
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
