@@ -89,7 +89,7 @@ describe('a running client', () => {
     expect(site.pid()).not.toBe(before);
     await site.change(payload({ dns_nameservers: ['192.0.2.99'] }, both(5, 5)));
     const capture = await machine.dhcpPackets();
-    machine.renew();
+    machine.rebind();
     const told = await until(
       'it was told',
       () => {
@@ -116,7 +116,7 @@ describe('a running client', () => {
     await has(machine, 4, '10.0.1.5/24');
     await site.change(payload({}, both(5, 15), both(6, 5)));
     expect(site.file('leases')).not.toMatch(/ (10\.0\.1\.5|fd00:2::5) /);
-    machine.renew();
+    machine.rebind();
     await has(machine, 4, '10.0.1.15/24');
     const other = vm(6);
     const [v4, v6] = [await other.dhclient(), await other.dhclient6()];

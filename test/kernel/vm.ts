@@ -83,9 +83,10 @@ export class Vm extends Machine {
     const path = join(this.directory, 'hook');
     const into = `${this.directory}/told`;
     mkdirSync(into);
+    const configure = `[ -e ${this.directory}/configures ] && [ -n "$new_ip_address" ] && ip address replace $new_ip_address/$new_subnet_mask dev eth0`;
     writeFileSync(
       path,
-      `#!/bin/sh\nenv | grep -E '^(new_|old_|nd1_|interface|reason)' > ${into}/.$$ && mv ${into}/.$$ ${into}/$reason\n`,
+      `#!/bin/sh\n${configure}\nenv | grep -E '^(new_|old_|nd1_|interface|reason)' > ${into}/.$$ && mv ${into}/.$$ ${into}/$reason\n`,
     );
     chmodSync(path, 0o755);
   }
@@ -153,6 +154,15 @@ export class Vm extends Machine {
     return given === 'nothing' ? undefined : given;
   }
 
+  /** dhclient that goes on running, and puts its IPv4 address on eth0: from there it renews its lease when T1 is over. */
+  dhclientStays(): void {
+    this.forgetWhatItWasTold();
+    const at = (name: string): string => join(this.directory, name);
+    writeFileSync(at('configures'), '');
+    const files = ['-cf', at('dhclient.conf'), '-pf', at('pid'), '-sf', at('hook'), '-lf', at('leases4')];
+    this.starts('dhclient', '-4', '-d', ...files, 'eth0');
+  }
+
   /** More lines for dhclient.conf(5), instead of those said before. */
   sends(text: string): void {
     writeFileSync(join(this.directory, 'dhclient.conf'), `${DHCLIENT}${text}\n`);
@@ -175,12 +185,22 @@ export class Vm extends Machine {
     this.starts('unshare', '-m', 'sh', '-c', `${mounts} && exec ${command}`);
   }
 
-  /** dhcpcd asks everybody for its leases again (rebinding), now: the first of its processes does, which begins the others. */
+  /** dhcpcd asks everybody for its leases again, now. */
+  rebind(): void {
+    this.signalDhcpcd('SIGHUP');
+  }
+
+  /** dhcpcd asks the server it has its leases of for more time, now. */
   renew(): void {
+    this.signalDhcpcd('SIGUSR1');
+  }
+
+  /** The first of its processes takes signals; it begins the others. */
+  private signalDhcpcd(signal: NodeJS.Signals): void {
     this.forgetWhatItWasTold();
     const pids = ip('netns', 'pids', this.ns).split('\n').filter(Boolean).map(Number);
     const runs = (pid: number): boolean => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('dhcpcd');
-    process.kill(Math.min(...pids.filter(runs)), 'SIGHUP');
+    process.kill(Math.min(...pids.filter(runs)), signal);
   }
 
   /** The kernel follows router advertisements from now on. */
