@@ -182,8 +182,8 @@ describe('a DHCP network', () => {
     );
     const { packets, ack } = await lease(net.client('p4'));
     expect(ack?.address).toBe(ip_address);
-    const [first] = packets;
-    expect(ack!.time - first!.time).toBeLessThan(first!.type === 'Discover' ? 3 : 1);
+    // At the first or second try, whatever a busy machine makes of the client's patience.
+    expect(packets.filter(({ type }) => type === 'Discover').length).toBeLessThanOrEqual(2);
     expect((await dnsmasq(net, 'a')).pid).toBe(pid);
   });
 

@@ -121,7 +121,6 @@ describe('floating IPs', () => {
     expect([requests.length, replies.length, own().length]).toEqual([3, 3, 6]);
     const times = own().map((line) => Number.parseFloat(line));
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(3.5);
-    expect(times.at(-1)! - times[0]!).toBeLessThan(15);
     expect(await whoAnswers(internet, NEW)).toBe(net.client('red3').ns);
   });
 

@@ -82,9 +82,8 @@ describe('addresses that were added are announced', () => {
         ['request', 'reply', 'request', 'reply', 'request', 'reply'],
       ]);
       expect(new Set(seen.map(({ from }) => from))).toEqual(new Set([macOf(state, port)]));
-      const took = seen.at(-1)!.at - seen[0]!.at;
-      expect(took).toBeGreaterThan(3.5);
-      expect(took).toBeLessThan(8);
+      // A busy machine only adds to the pauses between them.
+      expect(seen.at(-1)!.at - seen[0]!.at).toBeGreaterThan(3.5);
     }
   });
 
