@@ -240,12 +240,13 @@ describe('IPv6 behind a router', () => {
   });
 
   test('[E9] with the last IPv6 subnet radvd goes, and its files', async () => {
-    const before = await radvdOf(net, 'r1');
+    // The one that announced on the device that left was ended with it.
+    const before = await until('radvd runs', () => radvdOf(net, 'r1'));
     net.edit((topology) => {
       topology.routers![0]!.routes = [];
       topology.routers![0]!.interfaces = ['four-1'];
     });
-    await until('radvd has gone', () => readProcess(before!.pid) === undefined);
+    await until('radvd has gone', () => readProcess(before.pid) === undefined);
     await until(
       'its files are gone',
       () => !existsSync(confPath(net, 'r1')) && !existsSync(pidFile(net, 'r1')),
