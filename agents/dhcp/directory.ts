@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { counters } from '../../lib/kernel/counters.ts';
 import { addedHosts, addedNames, addedOpts } from './compile/dnsmasq.ts';
 import type { Addition, InForce } from './reload.ts';
@@ -130,6 +131,20 @@ export function removeAdditions(directory: string): void {
 
 export const readHosts = (directory: string): string => textOf(join(directory, 'host'));
 export const readLeases = (directory: string): string => textOf(join(directory, 'leases'));
+
+/** Looks at a lease file that seems to be written just now, and milliseconds between them. */
+const LOOKS = 4;
+const APART_MS = 5;
+
+/** Of a running dnsmasq: it writes the file anew in place, so that for a moment it is empty or ends within a line. */
+export async function wholeLeases(directory: string): Promise<string> {
+  for (let look = 1; ; look += 1) {
+    const text = readLeases(directory);
+    if (text.endsWith('\n') || look === LOOKS) return text;
+    await pause(APART_MS);
+  }
+}
+
 export const writeLeases = (directory: string, content: string): void =>
   write(join(directory, 'leases'), content);
 

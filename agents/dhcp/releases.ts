@@ -22,15 +22,16 @@ export interface ReleaseInput {
   readonly service: DhcpService;
   readonly hostName: string;
   readonly process: Pick<DnsmasqProcess, 'release' | 'release6'>;
-  /** the leases to be forgotten that are still in the lease file */
-  readonly stale: () => readonly Lease[];
+  /** the leases to be forgotten that are still in this text of the lease file */
+  readonly stale: (leases: string) => readonly Lease[];
   readonly warn: (message: string) => void;
 }
 
 /** What dnsmasq keeps all the same is said, by address. */
 export async function releaseLeases(input: ReleaseInput): Promise<void> {
   for (let round = 0; ; round += 1) {
-    const stale = input.stale();
+    const leases = await files.wholeLeases(input.service.directory);
+    const stale = input.stale(leases);
     if (stale.length === 0) return;
     if (round === ROUNDS) {
       const addresses = stale.map(({ ip }) => ip).join(', ');
@@ -38,7 +39,7 @@ export async function releaseLeases(input: ReleaseInput): Promise<void> {
       return;
     }
     if (round > 0) await pause(PAUSE);
-    const { serverDuid } = parseLeases(files.readLeases(input.service.directory));
+    const { serverDuid } = parseLeases(leases);
     for (const lease of stale) releaseOne(input, lease, serverDuid);
     await pause(ANSWER);
   }

@@ -151,9 +151,7 @@ export class Services {
       files.add(directory, addition);
       const result = await want(compiled.groups);
       this.inForce.set(network.id, after());
-      await this.release(network, service, () =>
-        leasesOfOthers(files.readLeases(directory), addition.lines.host),
-      );
+      await this.release(network, service, (leases) => leasesOfOthers(leases, addition.lines.host));
       return { told: 'add', ...result };
     };
     const none = async (after: () => LinesInForce): Promise<Applied> => {
@@ -192,7 +190,7 @@ export class Services {
     files.removeAdditions(directory);
     this.settings.process.reload(daemon);
     this.toldAt.set(network.id, performance.now());
-    await this.release(network, service, () => this.stale(network, service, oldHosts));
+    await this.release(network, service, (leases) => this.stale(network, service, oldHosts, leases));
     files.remember(directory, digestOf(lines));
     return { told, ...result };
   }
@@ -253,14 +251,18 @@ export class Services {
     return (this.addedAt.get(networkId) ?? Number.NEGATIVE_INFINITY) + pause - performance.now();
   }
 
-  private release(network: Network, service: DhcpService, stale: () => readonly Lease[]): Promise<void> {
+  private release(
+    network: Network,
+    service: DhcpService,
+    stale: (leases: string) => readonly Lease[],
+  ): Promise<void> {
     const { host, process } = this.settings;
     const warn = (message: string): void => this.settings.warn(network.id, message);
     return releaseLeases({ network, service, hostName: host.name, process, stale, warn });
   }
 
-  private stale({ ports }: Network, { directory, lines }: DhcpService, oldHosts: string): Lease[] {
-    const { leases } = parseLeases(files.readLeases(directory));
+  private stale({ ports }: Network, { lines }: DhcpService, oldHosts: string, text: string): Lease[] {
+    const { leases } = parseLeases(text);
     return staleLeases({ oldHosts, newHosts: lines.host.join('\n'), leases, ports });
   }
 }

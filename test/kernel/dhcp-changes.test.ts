@@ -115,7 +115,7 @@ describe('a running client', () => {
     machine.dhcpcd('-4');
     await has(machine, 4, '10.0.1.5/24');
     await site.change(payload({}, both(5, 15), both(6, 5)));
-    expect(site.file('leases')).not.toMatch(/ (10\.0\.1\.5|fd00:2::5) /);
+    expect(await site.leases()).not.toMatch(/ (10\.0\.1\.5|fd00:2::5) /);
     machine.rebind();
     await has(machine, 4, '10.0.1.15/24');
     const other = vm(6);

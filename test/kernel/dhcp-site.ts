@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { createDhcpAgent, type DhcpAgent } from '../../agents/dhcp/agent.ts';
 import type { DhcpHost } from '../../agents/dhcp/compile/network.ts';
+import { wholeLeases } from '../../agents/dhcp/directory.ts';
 import { dhcpOptions } from '../../agents/dhcp/options.ts';
 import { listNamespaces } from '../../lib/kernel/netns.ts';
 import { Reconciler } from '../../lib/namespace/reconciler.ts';
@@ -82,6 +83,11 @@ export class DhcpSite {
 
   file(name: string): string {
     return readFileSync(join(this.directory, name), 'utf8');
+  }
+
+  /** The lease file, in no moment in which dnsmasq writes it. */
+  leases(): Promise<string> {
+    return wholeLeases(this.directory);
   }
 
   /** Pid of dnsmasq. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDhcpAgent, type DhcpAgent } from '../../agents/dhcp/agent.ts';
 import { dnsmasqArguments } from '../../agents/dhcp/compile/dnsmasq.ts';
+import { wholeLeases } from '../../agents/dhcp/directory.ts';
 import { dhcpOptions } from '../../agents/dhcp/options.ts';
 import { stopDaemon } from '../../lib/daemon/control.ts';
 import { counters } from '../../lib/kernel/counters.ts';
@@ -73,7 +74,7 @@ describe('dnsmasq of a network', () => {
     expect(agent.state().problems).toEqual({});
   };
   const pid = (): number => Number(readFileSync(join(confs, NETWORK, 'pid'), 'utf8'));
-  const leases = (): string => readFileSync(join(confs, NETWORK, 'leases'), 'utf8');
+  const leases = (): Promise<string> => wholeLeases(join(confs, NETWORK));
   const ask = (number: number) => {
     clients ??= new DhcpClients('vdt-dhcp-clients', bridgeName(NETWORK));
     return clients.ask(macOf(number));
@@ -132,7 +133,7 @@ describe('dnsmasq of a network', () => {
     const before = pid();
     expect((await ask(5)).address).toBe('10.0.1.5');
     await change(payloadOf(vm(8, '10.0.1.5'), vm(6)));
-    expect(leases()).not.toContain(macOf(5));
+    expect(await leases()).not.toContain(macOf(5));
     const [newOwner, former] = await Promise.all([ask(8), ask(5)]);
     expect(newOwner.address).toBe('10.0.1.5');
     expect(former.address).toBeUndefined();
