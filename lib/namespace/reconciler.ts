@@ -22,7 +22,6 @@ import type { Records } from './records.ts';
 import { Resting } from './resting.ts';
 import { type DaemonRow, HOST, type NamespaceName, type Row, type RowGroup } from './rows.ts';
 import { Sealing } from './sealing.ts';
-import { digestOf } from './seals.ts';
 
 export interface Failure {
   readonly ns: NamespaceName;
@@ -161,10 +160,10 @@ export class Reconciler {
    * has to be compiled, and it goes on resting. False: `setDesired` must say what is wanted.
    */
   async confirm(owner: string, record: unknown, basis: string): Promise<boolean> {
-    const seal = this.resting.seal(owner);
     const text = this.settings.records?.text(owner);
-    if (!seal || text === undefined || text !== JSON.stringify(record)) return false;
-    if (seal.digest !== digestOf(text, basis)) return false;
+    if (!this.resting.has(owner) || text === undefined || text !== JSON.stringify(record)) return false;
+    // Its seal was found to fit the record and this basis.
+    if (!this.sealing?.isBased(owner, basis)) return false;
     this.soonListen(performance.now());
     const { portSwitch } = this.settings;
     if (portSwitch) await portSwitch.ready();

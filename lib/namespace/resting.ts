@@ -20,8 +20,8 @@ export class Resting {
     for (const { ns } of seal.homes) this.homes.set(ns, owner);
   }
 
-  seal(owner: string): Seal | undefined {
-    return this.owners.get(owner)?.seal;
+  has(owner: string): boolean {
+    return this.owners.has(owner);
   }
 
   /** Its own namespaces. */

@@ -66,6 +66,10 @@ export class Sealing {
     else this.bases.set(owner, basis);
   }
 
+  isBased(owner: string, basis: string): boolean {
+    return this.bases.get(owner) === basis;
+  }
+
   /** The seal an earlier process left of the owner as it is on record. */
   recall(owner: string, basis: string): Seal | undefined {
     const { records } = this.settings;
